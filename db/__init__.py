@@ -1,0 +1,1 @@
+"""Tables, engine per URL, transactions and migrations."""

@@ -1,0 +1,1 @@
+"""Frozen datasets: snapshot, split and the writers of every format."""

@@ -1,0 +1,60 @@
+"""Every error that Maploop raises on purpose; pages and the CLI catch `MaploopError` and nothing else.
+
+MaploopError
+├── InputError              something from outside is not what it should be
+│   ├── ImageryError        a source of pixels cannot be opened, read or reached
+│   ├── VectorError         a file of features cannot be read
+│   └── AnswerError         a model's answer does not fit the prompt contract
+├── NotFoundError           a project, tile, dataset or file by that name does not exist
+├── AccessError             the token is missing, expired or for something else
+├── ConflictError           somebody else was faster, or the state does not allow it
+│   └── ClaimError          the tile is held by somebody else
+├── LicenceError            the imagery's terms forbid what was asked
+└── DatabaseError           the database is too old, too new, unreachable or damaged
+
+Messages give the bad value and the remedy, in one line.
+"""
+
+
+class MaploopError(Exception):
+    """Base of all; its text is shown to people as it is."""
+
+
+class InputError(MaploopError):
+    """Something from outside is not what it should be."""
+
+
+class ImageryError(InputError):
+    """A source of pixels cannot be opened, read or reached."""
+
+
+class VectorError(InputError):
+    """A file of features cannot be read."""
+
+
+class AnswerError(InputError):
+    """A model's answer does not fit the prompt contract."""
+
+
+class NotFoundError(MaploopError):
+    """A project, tile, dataset or file by that name does not exist."""
+
+
+class AccessError(MaploopError):
+    """The token is missing, expired or was given for something else."""
+
+
+class ConflictError(MaploopError):
+    """Somebody else was faster, or the state does not allow it."""
+
+
+class ClaimError(ConflictError):
+    """The tile is held by somebody else."""
+
+
+class LicenceError(MaploopError):
+    """The imagery's terms forbid what was asked."""
+
+
+class DatabaseError(MaploopError):
+    """The database is too old, too new, unreachable or damaged."""

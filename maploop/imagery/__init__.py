@@ -1,0 +1,1 @@
+"""Where pixels come from: sources, tile maths, and what is served under /tiles."""

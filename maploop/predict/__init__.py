@@ -1,0 +1,1 @@
+"""Predictors: tile image in, features out."""

@@ -1,0 +1,1 @@
+"""Sampling, blind audit, agreement and acceptance."""

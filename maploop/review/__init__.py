@@ -1,0 +1,1 @@
+"""The queue, claims, decisions and the review map."""

@@ -1,0 +1,1 @@
+"""The built-in sample project: a procedural town with exact truth."""

@@ -1,0 +1,48 @@
+"""The one place that reads the environment: typed settings, loaded once by the app and the CLI."""
+
+import getpass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _system_account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "annotator"
+
+
+class Settings(BaseSettings):
+    """Settings from `MAPLOOP_*` variables; see README for what each one does."""
+
+    model_config = SettingsConfigDict(env_prefix="MAPLOOP_", extra="ignore")
+
+    data: Path = Path("data")
+    database_url: str = ""
+    user: str = Field(default_factory=_system_account)
+    port: int = 8501
+    sample: bool = True
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in force: `MAPLOOP_DATABASE_URL`, or the SQLite file in the data folder."""
+        return self.database_url or f"sqlite:///{(self.data / 'maploop.sqlite').resolve()}"
+
+    @property
+    def imagery_folder(self) -> Path:
+        """Where imagery that is not referenced in place is kept."""
+        return self.data / "imagery"
+
+    @property
+    def datasets_folder(self) -> Path:
+        """Where frozen datasets are written, one folder an id."""
+        return self.data / "datasets"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read from the environment at the first call."""
+    return Settings()

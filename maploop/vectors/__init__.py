@@ -1,0 +1,1 @@
+"""Read, check, repair and write features in every format."""

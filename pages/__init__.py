@@ -1,0 +1,1 @@
+"""What people see: one file a page, no SQL, no geometry maths."""
