@@ -1,0 +1,117 @@
+"""Engines and transactions: one `Database` per URL, SQLite tuned for durability, PostgreSQL with the same calls."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from db.errors import DatabaseError
+
+BUSY_TIMEOUT_SECONDS = 30
+
+
+class Database:
+    """Short read and write transactions on one URL.
+
+    On SQLite a write begins IMMEDIATE, and writers of this process queue on a lock: SQLite itself would make them poll.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self._writer = engine.execution_options(writes=True)
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection in a read transaction: one consistent view."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in a write transaction: on disk when the block ends, rolled back when it raises."""
+        if self.is_sqlite:
+            with self._lock, self._writer.begin() as connection:
+                yield connection
+        else:
+            with self._writer.begin() as connection:
+                yield connection
+
+    def close(self) -> None:
+        """Give back every pooled connection."""
+        self.engine.dispose()
+
+
+def _tune_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(dbapi_connection: Any, _record: Any) -> None:
+        dbapi_connection.isolation_level = None  # transactions begin where SQLAlchemy says so, below
+        cursor = dbapi_connection.cursor()
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-64000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        msg = f"{url!r} is not a database URL: write sqlite:///path/to/file.sqlite or postgresql://user@host/name."
+        raise DatabaseError(msg) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        msg = f"{parsed.drivername!r} databases are not supported: use sqlite or postgresql."
+        raise DatabaseError(msg)
+    return parsed
+
+
+def connect(url: str) -> Database:
+    """A `Database` for the URL; the folder of an SQLite file is made. Raises DatabaseError."""
+    parsed = _parse(url)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            if not parsed.database or parsed.database == ":memory:":
+                msg = "An SQLite database in memory would lose every decision: give a file, sqlite:///path/to/file.sqlite."
+                raise DatabaseError(msg)
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(parsed, connect_args={"check_same_thread": False}, pool_size=16, max_overflow=32)
+            _tune_sqlite(engine)
+        else:
+            engine = create_engine(parsed, pool_pre_ping=True, pool_size=16, max_overflow=32)
+        with engine.connect():
+            pass
+    except (DBAPIError, NoSuchModuleError, OSError) as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        msg = f"Cannot open the database {parsed.render_as_string(hide_password=True)}: {reason}."
+        raise DatabaseError(msg) from error
+    return Database(engine)
+
+
+@lru_cache(maxsize=8)
+def shared(url: str) -> Database:
+    """The process's one `Database` for a URL, with its schema up to date."""
+    from db.upgrade import upgrade  # noqa: PLC0415  alembic is slow to import and only needed once
+
+    database = connect(url)
+    upgrade(database)
+    return database

@@ -1,0 +1,53 @@
+"""Column types shared by all tables: UTC times and geometries as WKB in EPSG:4326."""
+
+from datetime import UTC, datetime
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import BigInteger, DateTime, Integer, LargeBinary
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+# SQLite numbers rows by itself only for a column typed exactly INTEGER.
+BigKey = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def utc_now() -> datetime:
+    """The time of an act, as stored: aware, UTC."""
+    return datetime.now(UTC)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite keeps no zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = f"{value!r} has no time zone: store times in UTC."
+            raise ValueError(msg)
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Wkb(TypeDecorator[BaseGeometry]):
+    """A 2D geometry in EPSG:4326, kept as well-known binary."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: BaseGeometry | bytes | None, dialect: Dialect) -> bytes | None:
+        if value is None or isinstance(value, bytes):
+            return value
+        return bytes(shapely.to_wkb(value, output_dimension=2))
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> BaseGeometry | None:
+        return None if value is None else shapely.from_wkb(value)

@@ -1,0 +1,93 @@
+"""Bring a database to the schema this version knows: made when blank, upgraded after a backup, refused when newer."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import Database
+from db.errors import DatabaseError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration, without an ini file: the migrations of this package."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def known_revisions() -> list[str]:
+    """All revisions this version knows, oldest first."""
+    script = ScriptDirectory.from_config(alembic_config())
+    return [revision.revision for revision in script.walk_revisions()][::-1]
+
+
+def _state(database: Database) -> tuple[str | None, bool]:
+    try:
+        with database.read() as connection:
+            revision = MigrationContext.configure(connection).get_current_revision()
+            return revision, bool(inspect(connection).get_table_names())
+    except (DBAPIError, CommandError) as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        msg = f"{_name(database)} cannot be read as a database: {reason}. Restore a backup, or name another file."
+        raise DatabaseError(msg) from error
+
+
+def _name(database: Database) -> str:
+    return database.engine.url.render_as_string(hide_password=True)
+
+
+def backup(database: Database, revision: str) -> Path | None:
+    """Copy an SQLite database beside itself, complete with what is still in its log; None on a server."""
+    if not database.is_sqlite:
+        return None
+    source = Path(str(database.engine.url.database))
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    target = source.with_name(f"{source.stem}-backup-{revision}-{stamp}{source.suffix}")
+    if shutil.disk_usage(source.parent).free < source.stat().st_size * 2:
+        msg = f"No room to back up {source} before upgrading it: free {source.stat().st_size * 2} bytes first."
+        raise DatabaseError(msg)
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+    return target
+
+
+def upgrade(database: Database) -> Path | None:
+    """Bring the schema up to date; the backup's path when an older database was upgraded. Raises DatabaseError."""
+    known = known_revisions()
+    revision, has_tables = _state(database)
+    if revision == known[-1]:
+        return None
+    if revision is None and has_tables:
+        msg = f"{_name(database)} holds tables that Maploop did not make: name another database."
+        raise DatabaseError(msg)
+    if revision is not None and revision not in known:
+        msg = (
+            f"{_name(database)} is at revision {revision}, this version knows up to {known[-1]}: "
+            "upgrade Maploop, or restore the backup beside it."
+        )
+        raise DatabaseError(msg)
+    copy = backup(database, revision) if revision else None
+    config = alembic_config()
+    try:
+        with database.write() as connection:
+            # Another process may have been faster; alembic then finds nothing left to do.
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        kept = f" The copy made before is {copy}." if copy else ""
+        msg = f"Upgrading {_name(database)} failed and changed nothing: {reason}.{kept}"
+        raise DatabaseError(msg) from error
+    return copy
