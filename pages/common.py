@@ -37,7 +37,7 @@ def context() -> Context:
 
 
 def choose_context() -> Context | None:
-    """The project named by `?project=` (or the first) and the annotator picked in the sidebar (or the settings' user)."""
+    """The project that `?project=` names, or the first; the annotator picked in the sidebar, or the settings' user."""
     database = open_database()
     with database.read() as connection:
         names = list_projects(connection)
