@@ -251,7 +251,7 @@ class Decision(Base):
         one_of("verdict", (*VERDICTS, "undo"), "verdict"),
         one_of("reason", REASONS, "reason"),
         CheckConstraint("(verdict = 'undo') = (undoes IS NOT NULL)", name="undoes"),
-        Index("ix_decision_project_annotator", "project_id", "annotator_id"),
+        Index("ix_decision_speed", "project_id", "annotator_id", "stored_at"),
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True)
@@ -280,12 +280,12 @@ class TileEvent(Base):
     """What a person said about a whole tile: complete ("nothing missing"), reopen, return, approve."""
 
     __tablename__ = "tile_event"
-    __table_args__ = (one_of("act", TILE_ACTS, "act"),)
+    __table_args__ = (one_of("act", TILE_ACTS, "act"), Index("ix_tile_event_speed", "annotator_id", "stored_at"))
 
     seq: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(36), unique=True)
     tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id"), index=True)
-    annotator_id: Mapped[int] = mapped_column(ForeignKey("annotator.id"), index=True)
+    annotator_id: Mapped[int] = mapped_column(ForeignKey("annotator.id"))
     audit_id: Mapped[int | None] = mapped_column(ForeignKey("audit.id"))
     act: Mapped[str] = mapped_column(String(8))
     comment: Mapped[str] = mapped_column(default="")

@@ -273,7 +273,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_tile_event_id")),
     )
     with op.batch_alter_table("tile_event") as batch_op:
-        batch_op.create_index(batch_op.f("ix_tile_event_annotator_id"), ["annotator_id"], unique=False)
+        batch_op.create_index("ix_tile_event_speed", ["annotator_id", "stored_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_tile_event_tile_id"), ["tile_id"], unique=False)
 
     op.create_table(
@@ -322,7 +322,7 @@ def upgrade() -> None:
     with op.batch_alter_table("decision") as batch_op:
         batch_op.create_index(batch_op.f("ix_decision_audit_id"), ["audit_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_decision_feature_id"), ["feature_id"], unique=False)
-        batch_op.create_index("ix_decision_project_annotator", ["project_id", "annotator_id"], unique=False)
+        batch_op.create_index("ix_decision_speed", ["project_id", "annotator_id", "stored_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_decision_tile_id"), ["tile_id"], unique=False)
 
     connection = op.get_bind()
