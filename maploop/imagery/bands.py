@@ -1,0 +1,117 @@
+"""Which bands of a raster are seen, and how their values become 8 bit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.windows import Window
+
+from maploop.errors import ImageryError
+
+LOW_PERCENTILE, HIGH_PERCENTILE = 2.0, 98.0
+SAMPLE_SIDE = 1024  # pixels of the decimated read from which the stretch is taken
+FULL_READ_PIXELS = 64_000_000  # a raster without overviews is sampled in windows beyond this
+SAMPLE_WINDOWS = 12  # windows a side of that sample
+SAMPLE_WINDOW_SIDE = 96
+
+Stretch = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The bands to read (1-based: one for grey or palette, three for colour) and the palette, (n, 4) RGBA, if any."""
+
+    indexes: tuple[int, ...]
+    palette: NDArray[np.uint8] | None
+
+
+def choose_bands(dataset: Any) -> Bands:
+    """Red, green and blue where named, else the first three; grey where there are fewer. Raises ImageryError."""
+    kinds = list(dataset.colorinterp)
+    if any(np.dtype(dtype).kind == "c" for dtype in dataset.dtypes):
+        msg = f"{dataset.name!r} holds complex numbers, not an image: convert it to amplitude first."
+        raise ImageryError(msg)
+    if kinds[0] == ColorInterp.palette:
+        return Bands((1,), _palette(dataset))
+    rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(kind in kinds for kind in rgb):
+        return Bands(tuple(kinds.index(kind) + 1 for kind in rgb), None)
+    seen = [index for index, kind in enumerate(kinds, start=1) if kind != ColorInterp.alpha]
+    if not seen:
+        msg = f"{dataset.name!r} has only an alpha band: give imagery with at least one band of pixels."
+        raise ImageryError(msg)
+    return Bands(tuple(seen[:3]) if len(seen) >= 3 else (seen[0],), None)
+
+
+def _palette(dataset: Any) -> NDArray[np.uint8]:
+    colours: dict[int, tuple[int, int, int, int]] = dataset.colormap(1)
+    table = np.zeros((max(max(colours) + 1, 256), 4), dtype=np.uint8)
+    for value, colour in colours.items():
+        table[value] = colour
+    return table
+
+
+def choose_stretch(dataset: Any, bands: Bands) -> Stretch | None:
+    """The black and white value of each band, None when the bands are plain 8 bit already or have a palette.
+
+    Taken once over the whole raster (2nd and 98th percentile of valid pixels), so that every tile gets the same.
+    """
+    if bands.palette is not None:
+        return None
+    bits = {int(dataset.tags(index, ns="IMAGE_STRUCTURE").get("NBITS", 8)) for index in bands.indexes}
+    if all(dataset.dtypes[index - 1] == "uint8" for index in bands.indexes):
+        return None if max(bits) == 8 else tuple((0.0, 2.0 ** max(bits) - 1.0) for _ in bands.indexes)
+    values, valid = _sample(dataset, bands.indexes)
+    stretch = []
+    for band in values:
+        seen = band[valid & np.isfinite(band)].astype(np.float64)
+        low, high = np.percentile(seen, [LOW_PERCENTILE, HIGH_PERCENTILE]) if seen.size else (0.0, 1.0)
+        stretch.append((float(low), float(high) if high > low else float(low) + 1.0))
+    return tuple(stretch)
+
+
+def _sample(dataset: Any, indexes: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Values (bands, n) and their validity (n,) from all over the raster, without reading all of a huge one."""
+    height, width = dataset.height, dataset.width
+    if dataset.overviews(indexes[0]) or height * width <= FULL_READ_PIXELS:
+        shape = (max(1, min(height, SAMPLE_SIDE)), max(1, min(width, SAMPLE_SIDE)))
+        values = dataset.read(indexes, out_shape=(len(indexes), *shape))
+        return values.reshape(len(indexes), -1), dataset.dataset_mask(out_shape=shape).ravel() > 0
+    parts, masks = [], []
+    for row in np.linspace(0, height - 1, SAMPLE_WINDOWS, dtype=int):
+        for column in np.linspace(0, width - 1, SAMPLE_WINDOWS, dtype=int):
+            window = Window(column, row, min(SAMPLE_WINDOW_SIDE, width - column), min(SAMPLE_WINDOW_SIDE, height - row))
+            parts.append(dataset.read(indexes, window=window).reshape(len(indexes), -1))
+            masks.append(dataset.dataset_mask(window=window).ravel() > 0)
+    return np.concatenate(parts, axis=1), np.concatenate(masks)
+
+
+def to_rgba(
+    values: NDArray[Any], valid: NDArray[np.uint8], palette: NDArray[np.uint8] | None, stretch: Stretch | None
+) -> NDArray[np.uint8]:
+    """Bands (n, height, width) and mask (height, width) -> (height, width, 4) RGBA, all 0 where there is no data."""
+    rgba = np.empty((*valid.shape, 4), dtype=np.uint8)
+    if palette is not None:
+        rgba[:] = palette[np.clip(values[0], 0, len(palette) - 1)]
+        rgba[..., 3] = np.minimum(rgba[..., 3], valid)
+    else:
+        finite = valid > 0
+        for channel in range(3):
+            band = values[channel if len(values) == 3 else 0]
+            if band.dtype.kind == "f":
+                finite &= np.isfinite(band)
+            rgba[..., channel] = band if stretch is None else _stretched(band, *stretch[channel % len(values)])
+        rgba[..., 3] = np.where(finite, valid, 0)
+    rgba[rgba[..., 3] == 0] = 0
+    return rgba
+
+
+def _stretched(band: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    scaled = np.subtract(band, np.float32(low), dtype=np.float32)
+    scaled *= np.float32(255.0 / (high - low))
+    np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+    np.clip(scaled, 0.0, 255.0, out=scaled)
+    rounded: NDArray[np.uint8] = np.rint(scaled, out=scaled).astype(np.uint8)
+    return rounded

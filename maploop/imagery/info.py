@@ -1,0 +1,71 @@
+"""What every source of pixels says of itself and can do."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from maploop.errors import ImageryError
+from maploop.imagery.tilemath import Tile
+
+Kind = Literal["geotiff", "tile_folder", "xyz", "wms"]
+Bounds = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """All that is needed to open a source again; kept as JSON beside the imagery.
+
+    `location` is an absolute path or a URL template. `bounds` are west, south, east, north in EPSG:4326 degrees, None
+    where nobody knows. At `max_zoom` a tile of `tile_size` pixels holds the source's pixels as they are. `stretch` is
+    the value shown as black and the one shown as white, a band, for pixels that are not plain 8 bit.
+    """
+
+    kind: Kind
+    location: str
+    bounds: Bounds | None
+    min_zoom: int
+    max_zoom: int
+    tile_size: int = 256
+    attribution: str = ""
+    stretch: tuple[tuple[float, float], ...] | None = None
+    crs: str = "EPSG:3857"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` reads them back."""
+        values: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        return values
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> "SourceInfo":
+        """The inverse of `to_json`. Raises ImageryError when the values are not a source."""
+        try:
+            return _ADAPTER.validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "source"
+            msg = f"The stored imagery is damaged at {field!r} ({first['msg']}): import it again."
+            raise ImageryError(msg) from error
+
+
+_ADAPTER = TypeAdapter(SourceInfo)
+
+
+class ImagerySource(Protocol):
+    """Pixels of any web mercator tile; safe to use from many threads."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What the source says of itself."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the pixels may have changed: part of every cache key."""
+        ...
+
+    def read(self, tile: Tile, size: int) -> NDArray[np.uint8]:
+        """Pixels of a tile, (size, size, 4) RGBA, alpha 0 where there is no data. Raises ImageryError."""
+        ...

@@ -1,0 +1,62 @@
+"""Pixels to image files: what the browser shows and what training examples hold."""
+
+import io
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from maploop.errors import InputError
+from maploop.imagery.info import ImagerySource
+from maploop.imagery.tilemath import Tile
+
+Format = Literal["png", "jpeg", "webp"]
+MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+MAX_SIZE = 2048
+
+# Fixed for ever: the same pixels must give the same bytes, in the cache and in every dataset. WebP's method 0 costs a
+# third of the default's time for a fifth more bytes; PNG's level 3 a third of the time for a twentieth more.
+_OPTIONS: dict[Format, dict[str, Any]] = {
+    "png": {"compress_level": 3},
+    "jpeg": {"quality": 92, "subsampling": 0},
+    "webp": {"quality": 82, "method": 0},
+}
+
+
+def encode(rgba: NDArray[np.uint8], format: Format) -> bytes:
+    """An image file of (height, width, 4) RGBA pixels. JPEG has no alpha: what is transparent becomes black."""
+    if format not in _OPTIONS:
+        msg = f"{format!r} is not an image format for tiles: use png, jpeg or webp."
+        raise InputError(msg)
+    if bool((rgba[..., 3] == 255).all()):
+        image = Image.fromarray(np.ascontiguousarray(rgba[..., :3]))
+    elif format == "jpeg":
+        shown = rgba[..., :3].astype(np.uint16) * rgba[..., 3:] / 255.0
+        image = Image.fromarray(np.rint(shown).astype(np.uint8))
+    else:
+        image = Image.fromarray(rgba)
+    buffer = io.BytesIO()
+    image.save(buffer, format=format, **_OPTIONS[format])
+    return buffer.getvalue()
+
+
+def tile_image(source: ImagerySource, tile: Tile, size: int, format: Format) -> bytes:
+    """A tile of a source as an image file, `size` pixels wide. Raises ImageryError, InputError."""
+    check_size(size)
+    rgba = source.read(tile, size)
+    return encode(rgba, format) if rgba[..., 3].any() else blank_tile(size, format)
+
+
+@lru_cache(maxsize=16)
+def blank_tile(size: int, format: Format) -> bytes:
+    """The tile where there is no data: transparent, black in JPEG."""
+    return encode(np.zeros((size, size, 4), dtype=np.uint8), format)
+
+
+def check_size(size: int) -> None:
+    """Raises InputError unless a tile can be drawn that wide."""
+    if not 1 <= size <= MAX_SIZE:
+        msg = f"A tile of {size} pixels cannot be drawn: use 1 to {MAX_SIZE}."
+        raise InputError(msg)

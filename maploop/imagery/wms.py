@@ -1,0 +1,158 @@
+"""WMS 1.1.1 and 1.3.0, asked for EPSG:3857 squares."""
+
+import hashlib
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from maploop.errors import ImageryError
+from maploop.imagery.fetch import Answer, Fetcher, check_address, public_name
+from maploop.imagery.info import Bounds, SourceInfo
+from maploop.imagery.tilemath import MAX_ZOOM, Tile
+from maploop.imagery.wms_capabilities import Layer, exception_text, parse_xml, read_layers
+from maploop.imagery.xyz import image_of
+
+VERSIONS = ("1.3.0", "1.1.1")
+# What belongs to one request and not to the source.
+PER_REQUEST = {
+    "service",
+    "request",
+    "version",
+    "bbox",
+    "width",
+    "height",
+    "crs",
+    "srs",
+    "layers",
+    "styles",
+    "format",
+    "transparent",
+}
+TILE_SIZE = 512
+EXCEPTION_TYPES = {"text/xml", "application/xml", "application/vnd.ogc.se_xml", "application/vnd.ogc.wms_xml"}
+NOTHING_HERE = frozenset({204})
+
+
+def describe_wms(url: str, fetcher: Fetcher | None = None) -> SourceInfo:
+    """Fetch the capabilities and check that every layer of `LAYERS=` exists and can be had in EPSG:3857.
+
+    `location` of the answer is the URL with all that a request needs but its BBOX and size. Raises ImageryError.
+    """
+    check_address(url)
+    parameters = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    names = [name.strip() for name in parameters.get("layers", "").split(",") if name.strip()]
+    version = parameters.get("version") or VERSIONS[0]
+    if version not in VERSIONS:
+        msg = f"WMS version {version!r} is not supported: use 1.3.0 or 1.1.1."
+        raise ImageryError(msg)
+    layers, version = _capabilities(url, version, fetcher or Fetcher())
+    if not names:
+        msg = f"{public_name(url)!r} needs a layer: add LAYERS= with one of {_listed(layers)}."
+        raise ImageryError(msg)
+    chosen = [_checked(name, layers) for name in names]
+    crs = chosen[0].crs
+    request = {
+        "VERSION": version,
+        "LAYERS": ",".join(names),
+        "STYLES": parameters.get("styles", ""),
+        "FORMAT": parameters.get("format", "image/png"),
+        "TRANSPARENT": parameters.get("transparent", "TRUE").upper(),
+        "CRS" if version == "1.3.0" else "SRS": crs,
+    }
+    return SourceInfo(
+        kind="wms",
+        location=_with(url, request),
+        bounds=_union([layer.bounds for layer in chosen]),
+        min_zoom=0,
+        max_zoom=MAX_ZOOM,
+        tile_size=TILE_SIZE,
+        attribution=", ".join(dict.fromkeys(layer.attribution for layer in chosen if layer.attribution)),
+        crs=crs,
+    )
+
+
+class WmsSource:
+    """Squares of one WMS request; the server draws each at the size asked for."""
+
+    def __init__(self, info: SourceInfo, fetcher: Fetcher | None = None) -> None:
+        self.info = info
+        self.fingerprint = hashlib.sha256(repr(info).encode()).hexdigest()[:16]
+        self._fetcher = fetcher or Fetcher()
+
+    def read(self, tile: Tile, size: int) -> NDArray[np.uint8]:
+        """Pixels of a tile, (size, size, 4) RGBA, alpha 0 where the server has nothing. Raises ImageryError."""
+        url = address(self.info.location, tile, size)
+        answer = self._fetcher.get(url, empty=NOTHING_HERE)
+        if answer.status in NOTHING_HERE:
+            return np.zeros((size, size, 4), dtype=np.uint8)
+        _refuse_exception(answer, url)
+        image = image_of(answer, url)
+        if image.width != size:
+            image = image.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(image).copy()
+
+
+def address(location: str, tile: Tile, size: int) -> str:
+    """The GetMap URL of a tile. EPSG:3857 is x, y in both versions, so BBOX is left, bottom, right, top."""
+    parts = urlsplit(location)
+    box = ",".join(f"{value:.9f}" for value in tile.mercator_bounds)
+    request = {"SERVICE": "WMS", "REQUEST": "GetMap", "BBOX": box, "WIDTH": str(size), "HEIGHT": str(size)}
+    return urlunsplit(parts._replace(query=f"{parts.query}&{urlencode(request, safe=',:/')}"))
+
+
+def _capabilities(url: str, version: str, fetcher: Fetcher) -> tuple[dict[str, Layer], str]:
+    """The layers, and the version the server settled on."""
+    address = _with(url, {"SERVICE": "WMS", "REQUEST": "GetCapabilities", "VERSION": version})
+    answer = fetcher.get(address)
+    if answer.content_type == "text/html" or not answer.body.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+        msg = f"{public_name(url)!r} sent {answer.content_type!r} instead of capabilities: check that it is a WMS."
+        raise ImageryError(msg)
+    _refuse_exception(answer, url)
+    root = parse_xml(answer.body)
+    layers = read_layers(root)
+    if not layers:
+        msg = f"{public_name(url)!r} names no layers: check that it is a WMS."
+        raise ImageryError(msg)
+    offered = root.get("version", version)
+    return layers, offered if offered in VERSIONS else version
+
+
+def _refuse_exception(answer: Answer, url: str) -> None:
+    """A service exception is answered with status 200 and XML: say what it says."""
+    if answer.content_type in EXCEPTION_TYPES and (words := exception_text(answer.body)):
+        msg = f"{public_name(url)!r} refused the request: {words}"
+        raise ImageryError(msg)
+
+
+def _checked(name: str, layers: dict[str, Layer]) -> Layer:
+    layer = layers.get(name)
+    if layer is None:
+        msg = f"The WMS has no layer {name!r}: use one of {_listed(layers)}."
+        raise ImageryError(msg)
+    if not layer.crs:
+        msg = f"The WMS cannot draw {name!r} in EPSG:3857: use another layer or server."
+        raise ImageryError(msg)
+    return layer
+
+
+def _listed(layers: dict[str, Layer], most: int = 12) -> str:
+    names = list(layers)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _with(url: str, request: dict[str, str]) -> str:
+    """The URL with its own extra parameters (a map file, a key) and those of `request`, without its fragment."""
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    kept = [(name, value) for name, value in pairs if name.lower() not in PER_REQUEST]
+    return urlunsplit(parts._replace(query=urlencode([*kept, *request.items()], safe=",:/"), fragment=""))
+
+
+def _union(boxes: list[Bounds | None]) -> Bounds | None:
+    known = [box for box in boxes if box is not None]
+    if len(known) < len(boxes):
+        return None
+    west, south, east, north = zip(*known, strict=True)
+    return min(west), min(south), max(east), max(north)
