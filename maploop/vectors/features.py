@@ -1,0 +1,53 @@
+"""What reading a file of features gives: parallel columns, and a report by row."""
+
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maploop.vectors.geometry import Geometries
+
+
+class RepairedRow(TypedDict):
+    """A row that went in after a change; `how` says what changed."""
+
+    row: int
+    how: str
+
+
+class SkippedRow(TypedDict):
+    """A row, or parts of it, left out; `reason` says why."""
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Checked features, one entry a feature in every column, in the order of the file.
+
+    rows            0-based row in the source; repeated when a multi-geometry was split into its parts
+    geometries      shapely Polygon (outer ring counter-clockwise), LineString or Point: valid, 2D, EPSG:4326, x, y
+    class_names     names as the project spells them
+    scores          0 to 1; nan where the source has none
+    properties      the source's fields as bounded text, never to be shown as HTML; parts of one row share theirs
+    """
+
+    rows: NDArray[np.int64]
+    geometries: Geometries
+    class_names: NDArray[np.object_]
+    scores: NDArray[np.float64]
+    properties: list[dict[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass
+class ReadReport:
+    """How a file was read: rows in the source, rows repaired, rows skipped, each ordered by row."""
+
+    read: int = 0
+    repaired: list[RepairedRow] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
