@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,14 @@ class Database:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._writer = engine.execution_options(writes=True)
+        # SQLite's readers see one moment anyway; PostgreSQL has to be asked.
+        self._reader = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
         self._lock = threading.RLock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection in a read transaction: one consistent view."""
-        with self.engine.connect() as connection:
+        """A connection in a read transaction: one consistent view, from the first query to the last."""
+        with self._reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -59,6 +60,7 @@ def _tune_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "recursive_triggers=ON",  # or INSERT OR REPLACE would delete past the append-only triggers
             "temp_store=MEMORY",
             "cache_size=-64000",
         ):
@@ -107,11 +109,25 @@ def connect(url: str) -> Database:
     return Database(engine)
 
 
-@lru_cache(maxsize=8)
+_shared: dict[str, Database] = {}
+_opening = threading.Lock()
+
+
 def shared(url: str) -> Database:
-    """The process's one `Database` for a URL, with its schema up to date."""
+    """The process's one `Database` for a URL, with its schema up to date. Raises DatabaseError."""
     from db.upgrade import upgrade  # noqa: PLC0415  alembic is slow to import and only needed once
 
-    database = connect(url)
-    upgrade(database)
-    return database
+    with _opening:  # threads that ask at once must not end up with a writers' queue each
+        if url not in _shared:
+            database = connect(url)
+            upgrade(database)
+            _shared[url] = database
+        return _shared[url]
+
+
+def close_shared() -> None:
+    """Close the databases that `shared` opened; it opens them anew when asked again."""
+    with _opening:
+        for database in _shared.values():
+            database.close()
+        _shared.clear()

@@ -1,0 +1,1 @@
+"""Measurements: every module here with a `main()` prints tables, and `python -m bench` runs them all."""

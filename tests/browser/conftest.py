@@ -1,0 +1,226 @@
+"""The app as the README starts it, and a real Chromium that remembers everything it asked for."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, Request, sync_playwright
+
+from tests.conftest import absent
+
+START_SECONDS = 60
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOCAL_HOSTS = {"127.0.0.1", "localhost"}
+
+
+def free_port() -> int:
+    """A port on the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@dataclass
+class AppServer:
+    """`streamlit run app.py` on a port and a data folder that outlive its process."""
+
+    root: Path
+    data: Path
+    port: int
+    environment: dict[str, str]
+    log: Path
+    _process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def url(self) -> str:
+        """The address of the overview page, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the app's database."""
+        return self.environment.get("MAPLOOP_DATABASE_URL", f"sqlite:///{self.data / 'maploop.sqlite'}")
+
+    def start(self) -> None:
+        """Start the app and wait until it answers. Raises RuntimeError with its log when it does not."""
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--server.port", str(self.port)],
+                cwd=self.root,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.healthy():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                msg = f"The app did not start:\n{self.log_text()}"
+                raise RuntimeError(msg)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.05)
+
+    def healthy(self) -> bool:
+        """Whether the app answers."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/_stcore/health")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye, nothing flushed."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        """Kill the app and start it again on the same port and data."""
+        self.kill()
+        self.start()
+
+    def log_text(self) -> str:
+        """Everything the app printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+
+class AppServers:
+    """Starts apps for a test and ends them after it."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+        self.started: list[AppServer] = []
+
+    def start(self, **environment: str) -> AppServer:
+        """A running app with a data folder of its own; `environment` adds settings, MAPLOOP_SAMPLE="0" for one."""
+        folder = self.folder / f"app{len(self.started)}"
+        data = folder / "data"
+        data.mkdir(parents=True)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAPLOOP_")}
+        settings = {"MAPLOOP_DATA": str(data), "MAPLOOP_USER": "anna", "PYTHONUNBUFFERED": "1", **environment}
+        server = AppServer(self.root, data, free_port(), inherited | settings, folder / "log")
+        self.started.append(server)
+        server.start()
+        return server
+
+    def close(self) -> None:
+        """End them all."""
+        for server in self.started:
+            server.kill()
+
+
+@pytest.fixture
+def app_servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AppServers]:
+    """Starts apps with settings of the test's choice; their logs are shown when the test fails."""
+    servers = AppServers(request.config.rootpath, tmp_path / "apps")
+    yield servers
+    servers.close()
+    for number, server in enumerate(servers.started):
+        request.node.add_report_section("teardown", f"log of app {number}", server.log_text())
+
+
+@pytest.fixture
+def app_server(app_servers: AppServers) -> AppServer:
+    """The app without the sample project: projects are the test's own."""
+    return app_servers.start(MAPLOOP_SAMPLE="0")
+
+
+@pytest.fixture
+def sample_server(app_servers: AppServers) -> AppServer:
+    """The app on its first start: it makes the sample project."""
+    return app_servers.start(MAPLOOP_SAMPLE="1")
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """Playwright's driver, once a session."""
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Debian's Chromium; see `absent` for when there is none."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        absent("Chromium")
+    else:
+        driver: Playwright = request.getfixturevalue("playwright")
+        browser = driver.chromium.launch(executable_path=executable, headless=True, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Record:
+    """What a page asked for and complained about."""
+
+    requests: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
+    page_errors: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        """Write down what happens on the page, in its frames and sockets."""
+        page.on("request", self._request)
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+        page.on("pageerror", lambda error: self.page_errors.append(str(error)))
+        page.on(
+            "console", lambda message: self.console_errors.append(message.text) if message.type == "error" else None
+        )
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+    @property
+    def foreign_requests(self) -> list[str]:
+        """Addresses beyond this machine; addresses without a host (data:, blob:) never leave it."""
+        return [url for url in self.requests if (urlsplit(url).hostname or "127.0.0.1") not in LOCAL_HOSTS]
+
+
+@pytest.fixture
+def record() -> Record:
+    """What `page` asked for and complained about."""
+    return Record()
+
+
+@pytest.fixture
+def page(chromium: Browser, record: Record, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh page of 1280 x 800; fails its test in the end when anything was asked of another machine."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    opened = context.new_page()
+    record.watch(opened)
+    yield opened
+    context.close()
+    for title, lines in (("console errors", record.console_errors), ("page errors", record.page_errors)):
+        if lines:
+            request.node.add_report_section("teardown", title, "\n".join(lines))
+    assert record.foreign_requests == []
