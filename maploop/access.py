@@ -44,9 +44,9 @@ def _signing_key(folder: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
-def issue_token(grant: Grant) -> str:
-    """A URL-safe token for `LIFETIME_SECONDS`."""
-    return _serializer(get_settings().data.resolve()).dumps([grant.annotator_id, grant.project_id])
+def issue_token(grant: Grant, folder: Path | None = None) -> str:
+    """A URL-safe token for `LIFETIME_SECONDS`, signed with the key in `folder` (the data folder unless told)."""
+    return _serializer((folder or get_settings().data).resolve()).dumps([grant.annotator_id, grant.project_id])
 
 
 def read_token(token: str) -> Grant:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db.models import Annotator, FeatureClass, Project
@@ -158,6 +158,19 @@ def load_project(connection: Connection, name: str) -> ProjectView:
         names = ", ".join(repr(each) for each in list_projects(connection)) or "none yet"
         msg = f"There is no project {name!r}: {names}."
         raise NotFoundError(msg)
+    return _view(connection, row)
+
+
+def load_project_by_id(connection: Connection, project_id: int) -> ProjectView:
+    """The project of that id with its classes. Raises NotFoundError."""
+    row = connection.execute(select(Project.__table__).where(Project.id == project_id)).mappings().first()
+    if row is None:
+        msg = f"There is no project {project_id}."
+        raise NotFoundError(msg)
+    return _view(connection, row)
+
+
+def _view(connection: Connection, row: RowMapping) -> ProjectView:
     classes = connection.execute(
         select(FeatureClass.__table__).where(FeatureClass.project_id == row["id"]).order_by(FeatureClass.id)
     ).mappings()

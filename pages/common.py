@@ -1,4 +1,4 @@
-"""What every page needs: the database, the project in the address, and who is looking."""
+"""What every page needs: the database, the project in the address, who is looking, and the line on top."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ import streamlit as st
 from maploop.access import Grant, issue_token
 from maploop.database import Database, open_database
 from maploop.project import ProjectView, annotator_id, list_annotators, list_projects, load_project
+from maploop.sample.seed import sample_progress
 from maploop.settings import get_settings
 
 
@@ -26,26 +27,84 @@ class Context:
 
 
 def context() -> Context:
-    """The page's context, as `pages/shell.py` put it together; ends the page with a hint when there is no project."""
-    found = st.session_state.get("context")
-    if not isinstance(found, Context):
-        found = choose_context()
+    """The page's context: project and person. Ends the page with a hint when there is no project."""
+    found = choose_context()
     if found is None:
-        st.info("There is no project yet. Create one on the Import page.", icon=":material/add_circle:")
+        _no_project()
         st.stop()
     return found
 
 
+def current_annotator() -> str:
+    """Who is working: the person picked on this page, else the settings' user."""
+    return str(st.session_state.get("annotator") or get_settings().user)
+
+
 def choose_context() -> Context | None:
-    """The project that `?project=` names, or the first; the annotator picked in the sidebar, or the settings' user."""
+    """The project that `?project=` names, or the one picked last, or the first; None when there is none."""
     database = open_database()
+    annotator = current_annotator()
     with database.read() as connection:
         names = list_projects(connection)
-        known_annotators = list_annotators(connection)
-        asked = st.query_params.get("project")
-        name = asked if asked in names else (names[0] if names else None)
+        name = next((each for each in _wanted_projects() if each in names), names[0] if names else None)
         project = load_project(connection, name) if name else None
-    annotator = st.session_state.get("annotator") or get_settings().user
-    with database.write() if annotator not in known_annotators else database.read() as connection:
-        identifier = annotator_id(connection, annotator)
-    return Context(database, project, annotator, identifier) if project else None
+        is_known = annotator in list_annotators(connection)
+    if project is None:
+        return None
+    st.session_state["project"] = project.name
+    st.query_params["project"] = project.name
+    with database.read() if is_known else database.write() as connection:
+        return Context(database, project, annotator, annotator_id(connection, annotator))
+
+
+def _wanted_projects() -> list[str]:
+    return [each for each in (st.query_params.get("project"), st.session_state.get("project")) if each]
+
+
+def heading(title: str, found: Context) -> None:
+    """The page's title, and beside it the project and person in force, to change them."""
+    with st.container(horizontal=True, vertical_alignment="center", key="heading"):
+        st.subheader(title, anchor=False)
+        st.space("stretch")
+        with st.popover(f"{found.project.name} · {found.annotator}", icon=":material/person:"):
+            choose(found)
+
+
+def choose(found: Context) -> None:
+    """Widgets that change the project and the person."""
+    with found.database.read() as connection:
+        projects, annotators = list_projects(connection), list_annotators(connection)
+    project = st.selectbox("Project", projects, index=projects.index(found.project.name), key="pick_project")
+    annotator = st.selectbox(
+        "Annotator",
+        annotators,
+        index=annotators.index(found.annotator),
+        key="pick_annotator",
+        accept_new_options=True,
+        help="Several people may share this machine under different names: pick yours, or type a new one.",
+    )
+    if project and project != found.project.name:
+        st.query_params["project"] = project
+        st.rerun()
+    if annotator and annotator != found.annotator:
+        st.session_state["annotator"] = annotator
+        st.rerun()
+
+
+@st.fragment(run_every=1.0)
+def _await_sample() -> None:
+    done = sample_progress()
+    if done is None:
+        st.rerun()
+    st.progress(done.share, text=done.text)
+
+
+def _no_project() -> None:
+    progress = sample_progress()
+    if progress is not None and progress.error is None:
+        st.info("The sample project is being made: a small town with imagery, truth and a model's predictions.")
+        _await_sample()
+        return
+    if progress is not None:
+        st.error(f"The sample project could not be made: {progress.error}", icon=":material/error:")
+    st.info("There is no project yet. Create one on the Import page.", icon=":material/add_circle:")

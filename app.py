@@ -1,0 +1,29 @@
+"""One ASGI app: Streamlit's pages, tiles, assets and decisions. `streamlit run app.py` serves all of it."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+
+from maploop.database import open_database
+from maploop.sample.seed import start_sample
+from maploop.settings import get_settings
+from maploop.web import routes
+
+# A thread that computes gives way after this long: answers do not wait Python's usual 5 ms behind one that stores.
+SWITCH_SECONDS = 0.0005
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Bring the database up to date before the first page; the sample project is made in the background."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    database = open_database()
+    if get_settings().sample:
+        start_sample(database)
+    yield {}
+
+
+app = st.App("pages/shell.py", lifespan=lifespan, routes=routes())

@@ -1,0 +1,111 @@
+"""Many decisions of one person at once, for truth that comes from a file."""
+
+import random
+from collections.abc import Sequence
+from uuid import UUID
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from sqlalchemy import Connection, bindparam, select, update
+
+from db.bulk import insert_rows, reserve_ids
+from db.models import Decision, Feature, Prediction, Run
+from db.types import utc_now
+from maploop.predict.memory import Known
+
+_CHUNK = 500  # values in one IN list
+
+
+def new_ids(count: int) -> list[str]:
+    """Random UUIDs (version 4), as browsers make them for decisions and acts."""
+    source = random.SystemRandom()
+    return [str(UUID(int=source.getrandbits(128), version=4)) for _ in range(count)]
+
+
+def record_decisions(
+    connection: Connection,
+    project_id: int,
+    annotator_id: int,
+    ids: Sequence[str],
+    feature_ids: NDArray[np.int64],
+    tile_ids: NDArray[np.int64],
+    verdicts: Sequence[str],
+    class_ids: NDArray[np.int64],
+    outlines: NDArray[np.object_],
+    before: Known | None = None,
+    *,
+    reason: str | None = None,
+) -> None:
+    """Store decisions that took no time, given as parallel columns; outlines are WKB in EPSG:4326.
+
+    `before`: the features as they were, in the same order; None when they are new.
+    """
+    count = len(ids)
+    if not count:
+        return
+    nothing = [None] * count
+    now = utc_now()
+    shown = nothing if before is None else [each or None for each in before.prediction_ids.tolist()]
+    models = _models_of(connection, [each for each in shown if each is not None])
+    insert_rows(
+        connection,
+        Decision,
+        {
+            "seq": reserve_ids(connection, Decision, count),
+            "id": ids,
+            "project_id": [project_id] * count,
+            "tile_id": tile_ids,
+            "feature_id": feature_ids,
+            "prediction_id": shown,
+            "model_id": [None if each is None else models[each] for each in shown],
+            "annotator_id": [annotator_id] * count,
+            "verdict": verdicts,
+            "reason": [reason] * count,
+            "class_before_id": nothing if before is None else before.class_ids,
+            "class_id": class_ids,
+            "geometry_before": nothing if before is None else shapely.to_wkb(before.geometries),
+            "geometry": outlines,
+            "seconds": [0.0] * count,
+            "previous_id": nothing if before is None else before.decision_ids,
+            "made_at": [now] * count,
+            "stored_at": [now] * count,
+        },
+    )
+
+
+def move_features(
+    connection: Connection,
+    feature_ids: NDArray[np.int64],
+    verdicts: Sequence[str],
+    class_ids: NDArray[np.int64],
+    outlines: NDArray[np.object_],
+    decision_ids: Sequence[str],
+) -> None:
+    """Leave features as decisions say: parallel columns, outlines as WKB. Their tiles are the caller's business."""
+    if not decision_ids:
+        return
+    names = ("feature", "to_verdict", "to_class", "to_outline", "to_decision")
+    rows = zip(feature_ids.tolist(), verdicts, class_ids.tolist(), outlines.tolist(), decision_ids, strict=True)
+    connection.execute(
+        update(Feature)
+        .where(Feature.id == bindparam("feature"))
+        .values(
+            verdict=bindparam("to_verdict"),
+            class_id=bindparam("to_class"),
+            geometry=bindparam("to_outline"),
+            decision_id=bindparam("to_decision"),
+            withdrawn=False,
+        ),
+        [dict(zip(names, row, strict=True)) for row in rows],
+    )
+
+
+def _models_of(connection: Connection, prediction_ids: Sequence[int]) -> dict[int, int]:
+    """Prediction id -> id of the model that made it."""
+    models: dict[int, int] = {}
+    for start in range(0, len(prediction_ids), _CHUNK):
+        query = select(Prediction.id, Run.model_id).join(Run, Run.id == Prediction.run_id)
+        chunk = prediction_ids[start : start + _CHUNK]
+        models.update(connection.execute(query.where(Prediction.id.in_(chunk))).tuples())
+    return models

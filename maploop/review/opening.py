@@ -1,0 +1,103 @@
+"""Opening a tile: by address, as the queue says, ahead of need, or the next one of a spot check."""
+
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from db.models import Audit, AuditSample, Tile
+from maploop.errors import ClaimError, NotFoundError
+from maploop.imagery.tilemath import Tile as TileAddress
+from maploop.imagery.tilemath import parse_tile
+from maploop.project import ProjectView
+from maploop.review import claims
+from maploop.review.deck import deck_of
+from maploop.review.queue import Drawn, draw_next, finished_before, tile_row, why_nothing
+from maploop.review.wire import OpenRequest
+
+
+def open_tile(connection: Connection, project: ProjectView, annotator_id: int, request: OpenRequest) -> dict[str, Any]:
+    """Answer an open request of docs/review-map.md; needs a write transaction, for the claim.
+
+    Raises InputError, NotFoundError, or ClaimError when the tile asked for is held by somebody else.
+    """
+    if request.audit is not None:
+        return _open_audit(connection, project, annotator_id, request)
+    drawn = _drawn(connection, project, annotator_id, request)
+    if drawn is None:
+        reason = why_nothing(connection, project, annotator_id, request.filter)
+        if request.back is not None:
+            reason = "There is no earlier tile of yours to go back to."
+        return {"deck": None, "nothing": {"reason": reason}}
+    deck = deck_of(connection, project, drawn.tile_id, annotator_id, drawn_by=drawn.drawn_by)
+    return {"deck": deck}
+
+
+def _drawn(connection: Connection, project: ProjectView, annotator_id: int, request: OpenRequest) -> Drawn | None:
+    address: TileAddress | None = None
+    if request.back is not None:
+        address = finished_before(connection, project.id, annotator_id, parse_tile(request.back))
+        if address is None:
+            return None
+    elif request.tile is not None:
+        address = parse_tile(request.tile)
+    if address is None:
+        held = [tile_row(connection, project.id, parse_tile(each)) for each in request.holding]
+        return draw_next(
+            connection,
+            project,
+            annotator_id,
+            order=request.order,
+            random_share=request.random_share,
+            wanted=request.filter,
+            holding=[each for each in held if each is not None],
+            ahead=request.ahead,
+        )
+    return _by_address(connection, project, annotator_id, address, ahead=request.ahead)
+
+
+def _by_address(
+    connection: Connection, project: ProjectView, annotator_id: int, address: TileAddress, *, ahead: bool
+) -> Drawn:
+    tile_id = tile_row(connection, project.id, address)
+    if tile_id is None:
+        msg = f"{address} is not a tile of {project.name!r}: its working zoom is {project.zoom}."
+        raise NotFoundError(msg)
+    if not claims.take(connection, tile_id, annotator_id, project.settings.claim_seconds, ahead=ahead):
+        holder = claims.holder_of(connection, tile_id)
+        msg = f"Tile {address} is held by {holder} at the moment."
+        raise ClaimError(msg)
+    return Drawn(tile_id, "address")
+
+
+def _open_audit(
+    connection: Connection, project: ProjectView, annotator_id: int, request: OpenRequest
+) -> dict[str, Any]:
+    """The first tile of the reviewer's sample that is neither finished nor held by this deck."""
+    query = (
+        select(Audit.id, Audit.tile_id, Audit.finished_at, Tile.z, Tile.x, Tile.y)
+        .join(AuditSample, AuditSample.id == Audit.sample_id)
+        .join(Tile, Tile.id == Audit.tile_id)
+        .where(
+            AuditSample.id == request.audit,
+            AuditSample.project_id == project.id,
+            AuditSample.reviewer_id == annotator_id,
+        )
+        .order_by(Audit.id)
+    )
+    rows = connection.execute(query).all()
+    if not rows:
+        msg = f"Spot check {request.audit} is not yours, or does not exist: draw a sample on the Quality page."
+        raise NotFoundError(msg)
+    asked = parse_tile(request.tile) if request.tile else None
+    holding = set(request.holding)
+    for row in rows:
+        address = TileAddress(row.z, row.x, row.y)
+        wanted = address == asked if asked else str(address) not in holding
+        if wanted and row.finished_at is None:
+            done = sum(each.finished_at is not None for each in rows)
+            deck = deck_of(connection, project, row.tile_id, annotator_id, drawn_by="audit", audit=row.id)
+            return {"deck": {**deck, "audit": {"id": row.id, "done": done, "total": len(rows)}}}
+    reason = f"The spot check of {len(rows)} tiles is finished: see the Quality page for what it found."
+    if holding and any(row.finished_at is None for row in rows):
+        reason = "This is the last tile of the spot check."
+    return {"deck": None, "nothing": {"reason": reason}}

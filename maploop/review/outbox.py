@@ -1,0 +1,235 @@
+"""What arrives from a browser's outbox: entries in order, each stored once, refused ones reported, one transaction."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, or_, select, update
+
+from db.models import Audit, AuditSample, Claim, Decision, Feature, Tile, TileEvent, TileFeature
+from db.types import utc_now
+from maploop.errors import ClaimError, ConflictError, InputError, MaploopError, NotFoundError
+from maploop.imagery.tilemath import parse_tile
+from maploop.project import ProjectView
+from maploop.quality.audits import finish_audit
+from maploop.review import claims
+from maploop.review.decisions import Desk, FeatureMovedError, Standing, already_stored, store_decision
+from maploop.review.deck import features_of, standing_in_audit
+from maploop.review.progress import progress_of
+from maploop.review.queue import undecided
+from maploop.review.wire import MAX_ENTRIES, DecisionEntry, TileEntry, parse_entry
+
+_TILE_AND_CLAIM = (
+    select(Tile.id, Tile.status, Claim.annotator_id, Claim.expires_at)
+    .outerjoin(Claim, Claim.tile_id == Tile.id)
+    .where(
+        Tile.project_id == bindparam("project"),
+        Tile.z == bindparam("z"),
+        Tile.x == bindparam("x"),
+        Tile.y == bindparam("y"),
+    )
+)
+
+
+def store_outbox(connection: Connection, project: ProjectView, annotator_id: int, entries: object) -> dict[str, Any]:
+    """Store entries in order; answers `stored`, `refused` and, after a finished tile, `progress`.
+
+    Needs a write transaction; what it answers is true once that is committed. Raises InputError when `entries` is no
+    list of at most 500.
+    """
+    if not isinstance(entries, list) or len(entries) > MAX_ENTRIES:
+        msg = f"entries: send a list of at most {MAX_ENTRIES}."
+        raise InputError(msg)
+    box = _Outbox(connection, project, annotator_id)
+    for item in entries:
+        box.take(item)
+    answer: dict[str, Any] = {"stored": box.stored, "refused": box.refused}
+    if box.finished_a_tile:
+        answer["progress"] = progress_of(connection, project.id, annotator_id)
+    return answer
+
+
+class _Outbox:
+    """The entries of one request: desks and claims are looked up once a tile."""
+
+    def __init__(self, connection: Connection, project: ProjectView, annotator_id: int) -> None:
+        self.connection = connection
+        self.project = project
+        self.annotator_id = annotator_id
+        self.stored: list[str] = []
+        self.refused: list[dict[str, Any]] = []
+        self.finished_a_tile = False
+        self._desks: dict[str, Desk] = {}
+        self._held: set[int] = set()
+        self._open: set[int] = set()
+
+    def take(self, item: object) -> None:
+        """Store or refuse one entry."""
+        entry_id = str(item.get("id")) if isinstance(item, dict) else None
+        feature: int | None = None
+        try:
+            entry = parse_entry(item)
+            desk = self._desk(entry.tile)
+            if isinstance(entry, DecisionEntry):
+                self._decide(desk, entry)
+            else:
+                self._act(desk, entry)
+        except ClaimError as error:
+            code, text = "claim", str(error)
+        except FeatureMovedError as error:
+            code, text, feature = "conflict", str(error), error.feature_id
+        except MaploopError as error:
+            code, text = "invalid", str(error)
+        else:
+            self.stored.append(str(entry.id))
+            return
+        shown = None
+        if feature is not None:
+            audit = item.get("audit") if isinstance(item, dict) else None
+            found = features_of(self.connection, self.project, desk.tile_id, audit=audit, feature_id=feature)
+            shown = found[0] if found else None
+        self.refused.append({"id": entry_id, "code": code, "message": text, "feature": shown})
+
+    def _desk(self, text: str) -> Desk:
+        if text not in self._desks:
+            address = parse_tile(text)
+            where = {"project": self.project.id, "z": address.z, "x": address.x, "y": address.y}
+            row = self.connection.execute(_TILE_AND_CLAIM, where).first()
+            if row is None:
+                msg = f"{address} is not a tile of {self.project.name!r}."
+                raise NotFoundError(msg)
+            if row.annotator_id == self.annotator_id and row.expires_at > self._half_a_lease_from_now():
+                self._held.add(row.id)
+            if row.status == "open":
+                self._open.add(row.id)
+            self._desks[text] = Desk(self.project, self.annotator_id, row.id, address)
+        return self._desks[text]
+
+    def _half_a_lease_from_now(self) -> datetime:
+        return utc_now() + timedelta(seconds=self.project.settings.claim_seconds / 2)
+
+    def _hold(self, desk: Desk) -> None:
+        """Make sure that the tile is held, renewing the lease when half of it is over. Raises ClaimError."""
+        if desk.tile_id not in self._held:
+            seconds = self.project.settings.claim_seconds
+            claims.require(self.connection, desk.tile_id, str(desk.address), self.annotator_id, seconds)
+            self._held.add(desk.tile_id)
+
+    def _decide(self, desk: Desk, entry: DecisionEntry) -> None:
+        if already_stored(self.connection, str(entry.id), desk):
+            return
+        if entry.audit is not None:
+            require_audit(self.connection, entry.audit, desk)
+            standing = standing_in_audit(self.connection, entry.audit)
+            store_decision(self.connection, desk, entry, lambda row: _standing_in(standing, row))
+            return
+        self._hold(desk)
+        store_decision(self.connection, desk, entry)
+        if desk.tile_id not in self._open:
+            self._reopen(desk, str(uuid4()))
+
+    def _reopen(self, desk: Desk, event_id: str, seconds: float = 0.0) -> None:
+        """A finished tile on which somebody decides again is open again, until it is said to be complete."""
+        if desk.tile_id in self._open:
+            return
+        self.connection.execute(update(Tile).where(Tile.id == desk.tile_id).values(status="open"))
+        self._record(desk, event_id, "reopen", seconds, "address")
+        self._open.add(desk.tile_id)
+
+    def _act(self, desk: Desk, entry: TileEntry) -> None:
+        event_id = str(entry.id)
+        if entry.act == "release":
+            claims.release(self.connection, desk.tile_id, self.annotator_id)
+            return
+        if self.connection.execute(select(TileEvent.seq).where(TileEvent.id == event_id)).first():
+            return
+        if entry.audit is not None:
+            require_audit(self.connection, entry.audit, desk)
+            if entry.act == "complete":
+                finish_audit(self.connection, entry.audit)
+            return
+        self._hold(desk)
+        if entry.act == "reopen":
+            self._reopen(desk, event_id, entry.seconds)
+        elif entry.act == "complete":
+            self._complete(desk, event_id, entry.seconds)
+
+    def _complete(self, desk: Desk, event_id: str, seconds: float) -> None:
+        """Say "nothing missing". Raises ConflictError while a feature is undecided."""
+        left = self.connection.execute(
+            select(func.count())
+            .select_from(TileFeature)
+            .join(Feature, Feature.id == TileFeature.feature_id)
+            .where(TileFeature.tile_id == desk.tile_id, undecided())
+        ).scalar_one()
+        if left:
+            msg = f"Tile {desk.address} still has {left} undecided: decide them before saying that nothing is missing."
+            raise ConflictError(msg)
+        drawn_by = self.connection.execute(select(Claim.drawn_by).where(Claim.tile_id == desk.tile_id)).scalar_one()
+        status = "approved" if _still_approved(self.connection, desk.tile_id) else "complete"
+        self._record(desk, event_id, "complete", seconds, drawn_by)
+        self.connection.execute(
+            update(Tile)
+            .where(Tile.id == desk.tile_id)
+            .values(status=status, finished_by=self.annotator_id, finished_at=utc_now(), comment="")
+        )
+        claims.release(self.connection, desk.tile_id, self.annotator_id)
+        self._held.discard(desk.tile_id)
+        self._open.discard(desk.tile_id)
+        self.finished_a_tile = True
+
+    def _record(self, desk: Desk, event_id: str, act: str, seconds: float, drawn_by: str) -> None:
+        self.connection.execute(
+            insert(TileEvent).values(
+                id=event_id,
+                tile_id=desk.tile_id,
+                annotator_id=self.annotator_id,
+                act=act,
+                seconds=seconds,
+                drawn_by=drawn_by,
+            )
+        )
+
+
+def require_audit(connection: Connection, audit_id: int, desk: Desk) -> None:
+    """Make sure the audit is this reviewer's, of this tile, and not finished. Raises ConflictError."""
+    found = connection.execute(
+        select(Audit.finished_at)
+        .join(AuditSample, AuditSample.id == Audit.sample_id)
+        .where(Audit.id == audit_id, Audit.tile_id == desk.tile_id, AuditSample.reviewer_id == desk.annotator_id)
+    ).one_or_none()
+    if found is None:
+        msg = f"Audit {audit_id} is not yours to decide on tile {desk.address}."
+        raise InputError(msg)
+    if found.finished_at is not None:
+        msg = f"The audit of tile {desk.address} is finished."
+        raise ConflictError(msg)
+
+
+def _standing_in(standing: dict[int, RowMapping], feature: RowMapping) -> Standing:
+    """What holds for a feature within an audit: the reviewer's own decision, else what the model said."""
+    row = standing.get(feature["id"])
+    if row is not None:
+        return Standing(row["verdict"], row["class_id"], row["geometry"], row["id"])
+    if feature["prediction_id"] is None:
+        return Standing(None, feature["class_id"], feature["geometry"], None)
+    return Standing(None, feature["predicted_class_id"], feature["predicted_geometry"], None)
+
+
+def _still_approved(connection: Connection, tile_id: int) -> bool:
+    """True when the tile was approved and nothing decided since then has changed its annotations."""
+    event = connection.execute(
+        select(TileEvent.act, TileEvent.stored_at)
+        .where(TileEvent.tile_id == tile_id, TileEvent.act.in_(("approve", "return")))
+        .order_by(TileEvent.seq.desc())
+        .limit(1)
+    ).first()
+    if event is None or event.act != "approve":
+        return False
+    changed = exists().where(
+        Decision.tile_id == tile_id,
+        Decision.audit_id.is_(None),
+        Decision.stored_at >= event.stored_at,
+        or_(Decision.verdict != "reject", Decision.previous_id.is_not(None)),
+    )
+    return not connection.execute(select(changed)).scalar_one()

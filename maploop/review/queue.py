@@ -1,0 +1,181 @@
+"""The queue: which tile an annotator gets next, and why there is none when there is none."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select
+
+from db.models import Claim, Decision, Feature, Prediction, Tile, TileEvent, TileFeature
+from db.types import utc_now
+from maploop.imagery.tilemath import Tile as TileAddress
+from maploop.project import ProjectView
+from maploop.review import claims
+from maploop.review.wire import Order, TileFilter
+
+ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A tile claimed for an annotator, and how it was found: an order's name, `returned`, `address` or `resumed`."""
+
+    tile_id: int
+    drawn_by: str
+
+
+_TILE = select(Tile.id).where(
+    Tile.project_id == bindparam("project"),
+    Tile.z == bindparam("z"),
+    Tile.x == bindparam("x"),
+    Tile.y == bindparam("y"),
+)
+
+
+def tile_row(connection: Connection, project_id: int, address: TileAddress) -> int | None:
+    """The id of a project's tile; None when the project does not have it."""
+    where = {"project": project_id, "z": address.z, "x": address.x, "y": address.y}
+    return connection.execute(_TILE, where).scalar()
+
+
+def undecided() -> ColumnElement[bool]:
+    """Features that still ask for attention."""
+    return and_(Feature.verdict.is_(None), Feature.withdrawn.is_(False), Feature.prediction_id.is_not(None))
+
+
+def _has_feature(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(TileFeature.tile_id == Tile.id, Feature.id == TileFeature.feature_id, condition)
+
+
+def _fits(project: ProjectView, wanted: TileFilter) -> list[ColumnElement[bool]]:
+    """Conditions on a tile that make it fit the filter."""
+    if wanted.is_empty:
+        return []
+    condition = Feature.verdict == "unsure" if wanted.status == "unsure" else undecided()
+    if wanted.class_name is not None:
+        condition = and_(condition, Feature.class_id == project.class_named(wanted.class_name).id)
+    if wanted.min_score is not None or wanted.max_score is not None:
+        low, high = wanted.min_score or 0.0, 1.0 if wanted.max_score is None else wanted.max_score
+        scored = select(Prediction.id).where(
+            Prediction.id == Feature.prediction_id, Prediction.score.between(low, high)
+        )
+        condition = and_(condition, scored.exists())
+    return [_has_feature(condition)]
+
+
+def _candidates(project_id: int, annotator_id: int, holding: Sequence[int]) -> Select[int]:
+    """Tiles with imagery that nobody else holds."""
+    query = (
+        select(Tile.id)
+        .outerjoin(Claim, Claim.tile_id == Tile.id)
+        .where(
+            Tile.project_id == project_id,
+            Tile.imagery_id.is_not(None),
+            or_(Claim.tile_id.is_(None), Claim.expires_at <= utc_now(), Claim.annotator_id == annotator_id),
+        )
+    )
+    return query.where(Tile.id.not_in(holding)) if holding else query
+
+
+def _sorted(query: Select[int], order: Order) -> Select[int]:
+    if order == "place":
+        return query.order_by(Tile.quadkey)
+    if order == "random":
+        return query.order_by(Tile.shuffle)
+    return query.order_by(Tile.uncertainty.desc(), Tile.id)
+
+
+def draw_next(
+    connection: Connection,
+    project: ProjectView,
+    annotator_id: int,
+    *,
+    order: Order = "mixed",
+    random_share: float = 0.2,
+    wanted: TileFilter | None = None,
+    holding: Sequence[int] = (),
+    ahead: bool = False,
+) -> Drawn | None:
+    """Claim the next tile for an annotator; needs a write transaction.
+
+    First what a reviewer returned to this annotator, then what they hold already, then open tiles in the
+    order asked for (mixed: a `random_share` at random, the rest most uncertain first), then finished tiles on which a
+    newer model found something, last what was returned to others.
+    """
+    wanted = wanted or TileFilter()
+    seconds = project.settings.claim_seconds
+    if order == "mixed":
+        order = "random" if random.random() < random_share else "uncertainty"  # noqa: S311  not a secret
+    free = _candidates(project.id, annotator_id, holding).where(*_fits(project, wanted))
+    own = Tile.finished_by == annotator_id
+    if wanted.status == "unsure":
+        tiers: list[tuple[Select[int], str]] = [(free, order)]
+    else:
+        held = free.where(Claim.annotator_id == annotator_id, Claim.expires_at > utc_now(), Tile.status == "open")
+        tiers = [
+            (free.where(Tile.status == "returned", own), "returned"),
+            (held, "resumed"),
+            (free.where(Tile.status == "open"), order),
+            (free.where(Tile.status.in_(("complete", "approved")), _has_feature(undecided())), "second_look"),
+            (free.where(Tile.status == "returned"), "returned"),
+        ]
+    for query, drawn_by in tiers:
+        for _ in range(ATTEMPTS):  # on PostgreSQL somebody may take the tile between the look and the claim
+            tile_id = connection.execute(_sorted(query, order).limit(1)).scalar()
+            if tile_id is None:
+                break
+            origin = "" if drawn_by == "resumed" else drawn_by
+            if claims.take(connection, tile_id, annotator_id, seconds, ahead=ahead, drawn_by=origin):
+                return Drawn(tile_id, drawn_by)
+    return None
+
+
+def finished_before(
+    connection: Connection, project_id: int, annotator_id: int, address: TileAddress
+) -> TileAddress | None:
+    """The tile this annotator finished last, or last before the one given when they finished that too."""
+    mine = (
+        select(Tile.z, Tile.x, Tile.y, func.max(TileEvent.seq).label("seq"))
+        .join(TileEvent, TileEvent.tile_id == Tile.id)
+        .where(Tile.project_id == project_id, TileEvent.annotator_id == annotator_id, TileEvent.act == "complete")
+        .group_by(Tile.id)
+    ).subquery()
+    this = select(mine.c.seq).where(mine.c.z == address.z, mine.c.x == address.x, mine.c.y == address.y)
+    seq = connection.execute(this).scalar()
+    query = select(mine.c.z, mine.c.x, mine.c.y).order_by(mine.c.seq.desc()).limit(1)
+    row = connection.execute(query.where(mine.c.seq < seq) if seq is not None else query).first()
+    return TileAddress(*row) if row else None
+
+
+def why_nothing(connection: Connection, project: ProjectView, annotator_id: int, wanted: TileFilter) -> str:
+    """One sentence that says why the queue is empty for this annotator, and what to do."""
+
+    def count(*conditions: ColumnElement[bool]) -> int:
+        query = select(func.count()).select_from(Tile).where(Tile.project_id == project.id, *conditions)
+        return connection.execute(query).scalar_one()
+
+    if not count():
+        return "The project has no tiles yet: import imagery first."
+    if not wanted.is_empty:
+        return "No free tile has a feature that fits the filter: widen it, or clear it."
+    unfinished = count(Tile.status.in_(("open", "returned")))
+    blind = count(Tile.status.in_(("open", "returned")), Tile.imagery_id.is_(None))
+    if unfinished and blind == unfinished:
+        return f"The {blind} open tiles have no imagery: import imagery that covers them."
+    others = connection.execute(
+        select(func.count(), func.min(Claim.expires_at), func.count(Claim.annotator_id.distinct()))
+        .join(Tile, Tile.id == Claim.tile_id)
+        .where(Tile.project_id == project.id, Claim.annotator_id != annotator_id, Claim.expires_at > utc_now())
+    ).one()
+    if others[0] and unfinished:
+        minutes = max(1, round((others[1] - utc_now()).total_seconds() / 60))
+        people = "1 other person" if others[2] == 1 else f"{others[2]} other people"
+        return (
+            f"The last {others[0]} open tiles are held by {people}; "
+            f"the next comes free in {minutes} min if it is left alone."
+        )
+    decided = connection.execute(
+        select(func.count()).select_from(Decision).where(Decision.project_id == project.id)
+    ).scalar_one()
+    finished = count(Tile.status.in_(("complete", "approved")))
+    return f"Every tile is finished: {finished} tiles, {decided} decisions. Next: spot check, then export."

@@ -1,0 +1,286 @@
+"""Known truth from a file: annotations somebody made elsewhere, as decisions of the person who imports them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from sqlalchemy import Connection, bindparam, select, update
+
+from db.bulk import insert_rows, lock_project, reserve_ids
+from db.models import Annotator, Claim, Feature, Tile, TileEvent, TileFeature
+from db.types import utc_now
+from maploop.database import Database
+from maploop.errors import ClaimError
+from maploop.imagery.tilemath import Tile as TileAddress
+from maploop.imagery.tiles import ensure_tiles
+from maploop.predict.intake import Choice, as_json, read_file
+from maploop.predict.memory import Recall, features_with_ids, known_features, recall, recall_since
+from maploop.predict.placing import Placement, drop_places, keep_places, place
+from maploop.predict.store import Progress
+from maploop.predict.uncertainty import refresh_uncertainty
+from maploop.project import ProjectView, annotator_id
+from maploop.review.bulk import move_features, new_ids, record_decisions
+from maploop.vectors.features import FeatureTable
+from maploop.vectors.geometry import Geometries
+
+SAME_DEGREES = 1e-8  # about a millimetre: what formats round away
+_ANNOTATIONS = ("accept", "correct", "add")
+
+
+@dataclass(frozen=True)
+class StoredTruth:
+    """What became of known truth.
+
+    added               nothing there stood for it: new annotations
+    accepted, corrected decided what had been predicted, as it was or with the outline of the file
+    already             stand for annotations that people made: theirs stay
+    rejected            undecided predictions of the file's classes, on its tiles, that are not in the file
+    completed           tiles that became complete; `left_open`: those with undecided features of other classes
+    outside_imagery     features on no tile with imagery
+    """
+
+    imported: int
+    added: int
+    accepted: int
+    corrected: int
+    already: int
+    rejected: int
+    tiles: int
+    completed: int
+    left_open: int
+    outside_imagery: int
+
+
+def import_annotations(
+    database: Database,
+    project: ProjectView,
+    path: Path | str,
+    annotator: str,
+    choice: Choice | None = None,
+    *,
+    complete_all: bool = False,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Import a file of known truth -> the `import` answer of the CLI; all rows that fit, or nothing.
+
+    The tiles it touches become complete; with `complete_all` also those with imagery within its bounds that it leaves
+    empty. What is undecided there and not in the file is rejected. Raises VectorError, InputError, and ClaimError when
+    somebody else is at work on one of the tiles.
+    """
+    path = Path(path)
+    progress("Reading")
+    table, report = read_file(path, project, choice or Choice())
+    class_ids = np.array([project.class_named(name).id for name in table.class_names], dtype=np.int64)
+    placement = place(table.geometries, project.zoom)
+    progress("Comparing with what is known")
+    with database.read() as connection:
+        known = known_features(connection, project, placement.tiles)
+    recalled = recall(table.geometries, class_ids, known, project)
+    progress("Writing")
+    with database.write() as connection:
+        lock_project(connection, project.id)
+        recalled = recall_since(connection, project, placement.tiles, table.geometries, class_ids, recalled)
+        person = annotator_id(connection, annotator)
+        writer = _Writer(connection, project, person, table, class_ids, placement, recalled)
+        stored = writer.store(complete_all=complete_all)
+    return {**as_json(report, stored.imported), **asdict(stored)}
+
+
+class _Writer:
+    """One write transaction's work on one file of truth."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        project: ProjectView,
+        annotator: int,
+        table: FeatureTable,
+        class_ids: NDArray[np.int64],
+        placement: Placement,
+        recalled: Recall,
+    ) -> None:
+        self.connection = connection
+        self.project = project
+        self.annotator = annotator
+        self.table = table
+        self.class_ids = class_ids
+        self.wkb = shapely.to_wkb(table.geometries, output_dimension=2)
+        self.placement = placement
+        self.known = recalled.known
+        self.found = recalled.found
+        self.new = recalled.new
+        self.met = recalled.met
+        self.tile_ids = np.array(ensure_tiles(connection, project, placement.tiles), dtype=np.int64)
+        first = np.unique(placement.feature, return_index=True)[1]
+        self.decided_on = self.tile_ids[placement.tile[first]]  # a tile for each feature
+        self.left_tiles: set[int] = set()  # tiles that may have lost something undecided
+
+    def store(self, *, complete_all: bool) -> StoredTruth:
+        imagery_tiles = _tiles_with_imagery(self.connection, self.project, self.placement.tiles)
+        wanted = set(self.tile_ids.tolist()) | (imagery_tiles if complete_all else set())
+        self._refuse_held(wanted)
+        verdicts = self.known.verdicts[self.found[self.met]]
+        annotated = np.isin(verdicts, _ANNOTATIONS)
+        self._add(self.new)
+        deciding = self.met[~annotated]
+        accepted = self._decide(deciding)
+        rejected, busy = self._reject(wanted)
+        touched = np.isin(self.placement.feature, np.concatenate([self.new, deciding]))
+        changed = set(self.tile_ids[self.placement.tile[touched]].tolist())
+        completed = self._complete(wanted - busy, changed)
+        refresh_uncertainty(self.connection, sorted(wanted | self.left_tiles))
+        covered = np.isin(self.tile_ids, sorted(imagery_tiles))
+        return StoredTruth(
+            imported=len(self.table),
+            added=len(self.new),
+            accepted=accepted,
+            corrected=len(deciding) - accepted,
+            already=int(annotated.sum()),
+            rejected=rejected,
+            tiles=len(wanted),
+            completed=completed,
+            left_open=len(busy),
+            outside_imagery=len(self.table) - len(np.unique(self.placement.feature[covered[self.placement.tile]])),
+        )
+
+    def _refuse_held(self, tiles: set[int]) -> None:
+        rows = self.connection.execute(
+            select(Tile.id, Tile.z, Tile.x, Tile.y, Annotator.name)
+            .join(Claim, Claim.tile_id == Tile.id)
+            .join(Annotator, Annotator.id == Claim.annotator_id)
+            .where(
+                Tile.project_id == self.project.id, Claim.expires_at > utc_now(), Claim.annotator_id != self.annotator
+            )
+            .order_by(Tile.id)
+        )
+        held = [f"{row.z}/{row.x}/{row.y} by {row.name}" for row in rows if row.id in tiles]
+        if held:
+            more = f" and {len(held) - 3} more" if len(held) > 3 else ""
+            msg = f"Somebody is at work on these tiles: {', '.join(held[:3])}{more}: import when they are done."
+            raise ClaimError(msg)
+
+    def _add(self, new: NDArray[np.int64]) -> None:
+        """What nobody had predicted or drawn: new features, each with its decision."""
+        ids = np.array(reserve_ids(self.connection, Feature, len(new)), dtype=np.int64)
+        decisions = new_ids(len(new))
+        insert_rows(
+            self.connection,
+            Feature,
+            {
+                "id": ids,
+                "project_id": [self.project.id] * len(new),
+                "class_id": self.class_ids[new],
+                "geometry": self.wkb[new],
+                "verdict": ["add"] * len(new),
+                "decision_id": decisions,
+                "added_as": decisions,
+                "withdrawn": [False] * len(new),
+            },
+        )
+        self._keep_places(new, ids)
+        self._record(decisions, ids, self.decided_on[new], ["add"] * len(new), self.class_ids[new], self.wkb[new])
+
+    def _decide(self, deciding: NDArray[np.int64]) -> int:
+        """Accept or correct what was predicted, unsure or rejected before -> how many were right as they were."""
+        before = self.known.only(self.found[deciding])
+        same = _same(before.geometries, self.table.geometries[deciding])
+        same &= (before.class_ids == self.class_ids[deciding]) & (before.prediction_ids != 0)
+        outlines: NDArray[Any] = self.wkb[deciding]
+        outlines[same] = shapely.to_wkb(before.geometries[same])
+        verdicts = np.where(same, "accept", "correct").tolist()
+        classes, decisions = self.class_ids[deciding], new_ids(len(deciding))
+        self._record(decisions, before.ids, self.decided_on[deciding], verdicts, classes, outlines, before)
+        move_features(self.connection, before.ids, verdicts, classes, outlines, decisions)
+        self.left_tiles |= drop_places(self.connection, before.ids[~same].tolist())
+        self._keep_places(deciding[~same], before.ids[~same])
+        return int(same.sum())
+
+    def _reject(self, tiles: set[int]) -> tuple[int, set[int]]:
+        """Reject what is undecided on the tiles and of the file's classes -> how many; tiles with others undecided."""
+        classes = set(self.class_ids.tolist())
+        undecided = self.connection.execute(
+            select(TileFeature.feature_id, TileFeature.tile_id, Feature.class_id)
+            .join(Feature, Feature.id == TileFeature.feature_id)
+            .where(
+                Feature.project_id == self.project.id,
+                Feature.verdict.is_(None),
+                Feature.withdrawn.is_(False),
+                Feature.prediction_id.is_not(None),
+            )
+            .order_by(TileFeature.feature_id, TileFeature.tile_id)
+        ).all()
+        here = [row for row in undecided if row.tile_id in tiles]
+        busy = {row.tile_id for row in here if row.class_id not in classes}
+        wrong = {row.feature_id: row.tile_id for row in reversed(here) if row.class_id in classes}
+        self.left_tiles.update(row.tile_id for row in undecided if row.feature_id in wrong)
+        before = features_with_ids(self.connection, list(wrong))
+        verdicts, decisions = ["reject"] * len(before), new_ids(len(before))
+        outlines: NDArray[Any] = shapely.to_wkb(before.geometries)
+        on = np.array([wrong[each] for each in before.ids.tolist()], dtype=np.int64)
+        self._record(decisions, before.ids, on, verdicts, before.class_ids, outlines, before, reason="not_there")
+        move_features(self.connection, before.ids, verdicts, before.class_ids, outlines, decisions)
+        return len(before), busy
+
+    def _record(self, decisions: list[str], features: NDArray[np.int64], *columns: Any, **more: Any) -> None:
+        record_decisions(self.connection, self.project.id, self.annotator, decisions, features, *columns, **more)
+
+    def _keep_places(self, chosen: NDArray[np.int64], feature_ids: NDArray[np.int64]) -> None:
+        """Say which tiles the chosen features of the file touch; `feature_ids` are their rows' ids."""
+        row = np.full(len(self.table), -1, dtype=np.int64)
+        row[chosen] = feature_ids
+        which = row[self.placement.feature] != -1
+        keep_places(self.connection, self.tile_ids[self.placement.tile[which]], row[self.placement.feature[which]])
+
+    def _complete(self, tiles: set[int], changed: set[int]) -> int:
+        """Make tiles complete, approved ones only when they changed -> how many became so."""
+        rows = self.connection.execute(
+            select(Tile.id, Tile.status).where(Tile.project_id == self.project.id, Tile.status != "complete")
+        )
+        finished = [row.id for row in rows if row.id in tiles and (row.status != "approved" or row.id in changed)]
+        if not finished:
+            return 0
+        now = utc_now()
+        insert_rows(
+            self.connection,
+            TileEvent,
+            {
+                "seq": reserve_ids(self.connection, TileEvent, len(finished)),
+                "id": new_ids(len(finished)),
+                "tile_id": finished,
+                "annotator_id": [self.annotator] * len(finished),
+                "act": ["complete"] * len(finished),
+                "comment": [""] * len(finished),
+                "seconds": [0.0] * len(finished),
+                "drawn_by": ["import"] * len(finished),
+                "stored_at": [now] * len(finished),
+            },
+        )
+        self.connection.execute(
+            update(Tile)
+            .where(Tile.id == bindparam("tile"))
+            .values(status="complete", finished_by=self.annotator, finished_at=now, comment=""),
+            [{"tile": each} for each in finished],
+        )
+        return len(finished)
+
+
+def _same(a: Geometries, b: Geometries) -> NDArray[np.bool_]:
+    """Which pairs are the same outline, wherever it starts, up to what formats round away."""
+    return shapely.equals_exact(shapely.normalize(a), shapely.normalize(b), tolerance=SAME_DEGREES)
+
+
+def _tiles_with_imagery(connection: Connection, project: ProjectView, tiles: Sequence[TileAddress]) -> set[int]:
+    """Ids of the tiles with imagery in the bounding box of these."""
+    xs, ys = [tile.x for tile in tiles], [tile.y for tile in tiles]
+    query = select(Tile.id).where(
+        Tile.project_id == project.id,
+        Tile.z == project.zoom,
+        Tile.x.between(min(xs), max(xs)),
+        Tile.y.between(min(ys), max(ys)),
+        Tile.imagery_id.is_not(None),
+    )
+    return set(connection.execute(query).scalars())

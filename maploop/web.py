@@ -1,0 +1,154 @@
+"""The app's own routes beside Streamlit's pages: pixels, assets and the review map's requests."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy.exc import OperationalError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from db.group import GroupWriter
+from maploop.access import LIFETIME_SECONDS, Grant, issue_token, read_token
+from maploop.database import open_database
+from maploop.errors import (
+    AccessError,
+    ConflictError,
+    ImageryError,
+    InputError,
+    LicenceError,
+    MaploopError,
+    NotFoundError,
+)
+from maploop.imagery.serve import etag_of, tile_bytes
+from maploop.imagery.tilemath import Tile
+from maploop.project import ProjectView, load_project_by_id
+from maploop.review.opening import open_tile
+from maploop.review.outbox import store_outbox
+from maploop.review.wire import parse_open
+from maploop.settings import get_settings
+
+MAX_BODY_BYTES = 4_000_000
+TILE_MAX_AGE_SECONDS = 3600
+PROJECT_SECONDS = 2
+_STATUS = (
+    (AccessError, 401),
+    (LicenceError, 403),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (ImageryError, 502),
+    (InputError, 400),
+)
+
+Answer = dict[str, Any]
+Handler = Callable[[Grant, bytes], "Future[Answer]"]
+
+
+def routes() -> list[BaseRoute]:
+    """All routes, for `st.App(routes=...)`."""
+    return [
+        Route("/api/review/open", _posted(_open), methods=["POST"]),
+        Route("/api/review/outbox", _posted(_outbox), methods=["POST"]),
+        Route("/api/review/token", _posted(_token), methods=["POST"]),
+        Route("/tiles/{imagery:int}/{z:int}/{x:int}/{y:int}", _tile, methods=["GET"]),
+        Mount("/assets/leaflet", StaticFiles(packages=[("leaflet", "static/leaflet")])),
+        Mount("/assets/review", StaticFiles(directory=Path(__file__).parent / "review" / "static")),
+    ]
+
+
+def _json(answer: Answer, status: int = 200) -> Response:
+    return Response(orjson.dumps(answer), status, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _failed(error: Exception) -> Response:
+    if isinstance(error, OperationalError):
+        return _json({"error": "The database is busy: this is tried again by itself."}, 503)
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
+    return _json({"error": str(error)}, status)
+
+
+def _posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that checks the token, bounds the body and turns Maploop's errors into answers."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            grant = read_token(request.headers.get("authorization", "").removeprefix("Bearer "))
+            body = await _bounded_body(request)
+            return _json(await asyncio.wrap_future(handler(grant, body)))
+        except (MaploopError, OperationalError) as error:
+            return _failed(error)
+
+    return endpoint
+
+
+async def _bounded_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            msg = f"The request is larger than {MAX_BODY_BYTES:,} bytes: send fewer entries at once."
+            raise InputError(msg)
+    return bytes(body)
+
+
+@lru_cache(maxsize=64)
+def _project_at(url: str, project_id: int, _moment: int) -> ProjectView:
+    with open_database(url).read() as connection:
+        return load_project_by_id(connection, project_id)
+
+
+def _project(project_id: int) -> ProjectView:
+    """The project, as it was at most `PROJECT_SECONDS` ago: every decision asks for it."""
+    return _project_at(get_settings().database, project_id, int(time.monotonic() / PROJECT_SECONDS))
+
+
+@lru_cache(maxsize=4)
+def _writer(url: str) -> GroupWriter:
+    return GroupWriter(open_database(url))
+
+
+def _open(grant: Grant, body: bytes) -> "Future[Answer]":
+    request, project = parse_open(body), _project(grant.project_id)
+    writer = _writer(get_settings().database)
+    return writer.submit(lambda connection: open_tile(connection, project, grant.annotator_id, request))
+
+
+def _outbox(grant: Grant, body: bytes) -> "Future[Answer]":
+    try:
+        message = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        msg = "The request is not JSON."
+        raise InputError(msg) from error
+    entries, project = message.get("entries") if isinstance(message, dict) else None, _project(grant.project_id)
+    writer = _writer(get_settings().database)
+    return writer.submit(lambda connection: store_outbox(connection, project, grant.annotator_id, entries))
+
+
+def _token(grant: Grant, _body: bytes) -> "Future[Answer]":
+    answer: Future[Answer] = Future()
+    answer.set_result({"token": issue_token(grant), "expiresIn": LIFETIME_SECONDS})
+    return answer
+
+
+async def _tile(request: Request) -> Response:
+    """One tile's pixels; whoever asks needs a token for the imagery's project."""
+    try:
+        grant = read_token(request.query_params.get("token", ""))
+        where = request.path_params
+        tile = Tile(where["z"], where["x"], where["y"])
+        tag = await run_in_threadpool(etag_of, grant.project_id, where["imagery"], tile)
+        headers = {"Cache-Control": f"private, max-age={TILE_MAX_AGE_SECONDS}", "ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        content, media_type = await run_in_threadpool(tile_bytes, grant.project_id, where["imagery"], tile)
+        return Response(content, media_type=media_type, headers=headers)
+    except (MaploopError, OperationalError) as error:
+        return _failed(error)

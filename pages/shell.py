@@ -1,0 +1,22 @@
+"""The frame round every page: navigation, and errors in Maploop's own words."""
+
+import streamlit as st
+
+from maploop.errors import MaploopError
+
+st.set_page_config(page_title="Maploop", page_icon=":material/map:", layout="wide")
+
+page = st.navigation(
+    [
+        st.Page("overview.py", title="Overview", icon=":material/monitoring:", url_path="overview", default=True),
+        st.Page("import_.py", title="Import", icon=":material/upload_file:", url_path="import"),
+        st.Page("review.py", title="Review", icon=":material/fact_check:", url_path="review"),
+        st.Page("quality.py", title="Quality", icon=":material/verified:", url_path="quality"),
+        st.Page("dataset.py", title="Dataset", icon=":material/dataset:", url_path="dataset"),
+    ],
+    position="top",
+)
+try:
+    page.run()
+except MaploopError as error:
+    st.error(str(error), icon=":material/error:")
