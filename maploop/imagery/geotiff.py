@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio import Affine
 from rasterio._err import CPLE_BaseError  # the base of GDAL's own errors has no public name
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
-from rasterio.transform import from_bounds
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
@@ -87,7 +87,7 @@ class GeoTiffSource:
             scale = min(1.0, handle.dataset.width / dataset.width / decimation)
             # GDAL would work out XSCALE, the width of its filter, from each tile's own corners: a seam.
             grid = {
-                "transform": from_bounds(left, bottom, right, top, size, size),
+                "transform": Affine((right - left) / size, 0.0, left, 0.0, (bottom - top) / size, top),
                 "width": size,
                 "height": size,
                 "XSCALE": repr(scale),

@@ -9,6 +9,7 @@ from maploop.errors import ImageryError
 from maploop.imagery.info import Bounds
 
 MERCATOR_NAMES = ("EPSG:3857", "EPSG:900913", "EPSG:102100")  # the last two are its old aliases
+MAX_DEPTH = 64  # elements in one another; no honest server comes near
 MAX_WORDS = 300  # characters of a server's own words that are passed on
 
 
@@ -33,10 +34,23 @@ def parse_xml(text: bytes) -> Element:
         raise ImageryError(msg)
 
     parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = lambda name, attributes: builder.start(
-        name.rpartition(" ")[2], {key.rpartition(" ")[2]: value for key, value in attributes.items()}
-    )
-    parser.EndElementHandler = lambda name: builder.end(name.rpartition(" ")[2])
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            msg = f"The server's XML is nested more than {MAX_DEPTH} deep: check that the URL is a WMS."
+            raise ImageryError(msg)
+        builder.start(_local(name), {_local(key): value for key, value in attributes.items()})
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(_local(name))
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
     parser.CharacterDataHandler = builder.data
     try:
         parser.Parse(text, True)
@@ -44,6 +58,11 @@ def parse_xml(text: bytes) -> Element:
     except (expat.ExpatError, ParseError, AssertionError) as error:
         msg = f"The server sent XML that cannot be read ({error}): check that the URL is a WMS."
         raise ImageryError(msg) from error
+
+
+def _local(name: str) -> str:
+    """A name without the namespace that expat puts before it."""
+    return name.rpartition(" ")[2]
 
 
 def exception_text(body: bytes) -> str:
@@ -61,8 +80,8 @@ def exception_text(body: bytes) -> str:
 
 def read_layers(root: Element) -> dict[str, Layer]:
     """The named layers of a capabilities document (1.1.1 or 1.3.0) by name."""
-    top = root.find("Capability/Layer")
-    return {} if top is None else {layer.name: layer for layer in _walk(top, set(), None, "")}
+    tops = root.findall("Capability/Layer")
+    return {layer.name: layer for top in tops for layer in _walk(top, set(), None, "")}
 
 
 def _walk(element: Element, codes: set[str], bounds: Bounds | None, attribution: str) -> Iterator[Layer]:

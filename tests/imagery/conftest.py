@@ -10,7 +10,7 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from pyproj import Transformer
-from rasterio.transform import from_origin
+from rasterio import Affine
 
 LONGITUDE, LATITUDE = 32.5947, 0.3509  # the middle of every raster that `geotiff` makes
 METRES = 0.3  # its pixel
@@ -36,7 +36,7 @@ def geotiff(tmp_path: Path) -> GeoTiffMaker:
         if transform is None and crs is not None:
             x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(LONGITUDE, LATITUDE)
             pixel = metres / 111_320.0 if crs == "EPSG:4326" else metres
-            transform = from_origin(x - width / 2 * pixel, y + height / 2 * pixel, pixel, pixel)
+            transform = Affine(pixel, 0.0, x - width / 2 * pixel, 0.0, -pixel, y + height / 2 * pixel)
         path = tmp_path / name
         raw = path.with_suffix(".raw.tif") if cog else path
         palette = profile.pop("palette", None)

@@ -123,6 +123,13 @@ def test_nodata_is_transparent_and_does_not_bend_the_stretch(
     assert not image[image[..., 3] == 0].any()
 
 
+def test_a_dark_colour_is_not_nodata_while_one_band_has_something_to_say(geotiff: GeoTiffMaker) -> None:
+    pixels = np.stack([np.full((512, 512), value, dtype=np.uint8) for value in (0, 90, 0)])
+    pixels[:, :200] = 0
+    image = opened(geotiff(pixels, nodata=0)).read(middle(18), 512)
+    assert {tuple(int(value) for value in colour) for colour in image.reshape(-1, 4)} == {(0, 0, 0, 0), (0, 90, 0, 255)}
+
+
 def test_undeclared_nan_is_transparent(geotiff: GeoTiffMaker, texture: Texture) -> None:
     pixels = texture(512, 1, "float32", 1)
     pixels[:, 200:300, 200:300] = np.nan
@@ -212,6 +219,7 @@ def test_a_rotated_image_is_drawn_rotated(geotiff: GeoTiffMaker, texture: Textur
     assert np.abs(joined(source, parent, 256).astype(int) - source.read(parent, 512)).max() <= 1
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_control_points_place_an_image(geotiff: GeoTiffMaker, texture: Texture) -> None:
     path = geotiff(texture(), crs=None)
     half = 512 * METRES / 111_320
@@ -242,6 +250,7 @@ def test_many_threads_read_the_same_pixels(geotiff: GeoTiffMaker, texture: Textu
         assert all(workers.map(read_all, range(8)))
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_what_is_not_a_geotiff_is_refused_by_name(tmp_path: Path, geotiff: GeoTiffMaker, texture: Texture) -> None:
     not_one = tmp_path / "notes.tif"
     not_one.write_text("hello")
