@@ -27,15 +27,17 @@ def clip_to_tile(geometry: BaseGeometry, tile: Tile) -> list[BaseGeometry]:
     if square.covers(geometry):
         return [geometry]
     geometry_type = geometry_types(as_geometries([geometry]))[0]
-    parts = parts_of_type(geometry.intersection(square), geometry_type)
     if geometry_type == "point":
-        return parts
+        return []
     west, south, east, north = tile.bounds
     pixel_width, pixel_height = (east - west) / _TILE_PIXELS, (north - south) / _TILE_PIXELS
     half_share = 0.5 / count_tiles_covering(geometry.bounds, tile.z)
-    if geometry_type == "line":
+    if geometry_type == "line":  # an intersection would break a line wherever it crosses itself
+        slack = (east - west) * _BORDER  # keeps what runs along the border
+        cut = shapely.clip_by_rect(geometry, west - slack, south - slack, east + slack, north + slack)
         smallest = min(SLIVER_PIXELS * pixel_width, half_share * geometry.length)
-        return [part for part in parts if part.length >= smallest]
+        return [part for part in parts_of_type(cut, "line") if part.length >= smallest]
+    parts = parts_of_type(geometry.intersection(square), "polygon")
     smallest = min(SLIVER_PIXELS**2 * pixel_width * pixel_height, half_share * geometry.area)
     return [shapely.orient_polygons(part) for part in parts if part.area >= smallest]
 
@@ -58,8 +60,8 @@ class TileSplit(NamedTuple):
 def split_by_tiles(geometries: Geometries, zoom: int) -> TileSplit:
     """The tiles of `zoom` that each geometry shares area (lines: length) with; a point is in one tile.
 
-    `geometries` are valid and not empty. Touching a tile along its border only does not count; a feature that lies on
-    borders altogether is in one tile.
+    `geometries` are valid and not empty. A polygon that touches a tile along its border only is not in it; a line that
+    runs along a border is in at least one of the tiles beside it. Every feature that is not oversized is in a tile.
     """
     geometries = as_geometries(geometries)
     x0, y0, columns, rows = _ranges(geometries, zoom)
@@ -74,9 +76,12 @@ def split_by_tiles(geometries: Geometries, zoom: int) -> TileSplit:
     kept = np.ones(len(feature), dtype=np.bool_)
     unsure = np.flatnonzero(counts[feature] > 1)
     shapely.prepare(geometries[counts > 4])  # pays off when one geometry is asked often
-    kept[unsure] = shapely.intersects(geometries[feature[unsure]], _squares(x[unsure], y[unsure], zoom))
-    on_borders = np.setdiff1d(np.flatnonzero(counts), feature[kept])
-    kept[np.searchsorted(feature, on_borders)] = True
+    kept[unsure] = shapely.intersects(geometries[feature[unsure]], _squares(x[unsure], y[unsure], zoom, _BORDER))
+    lines = geometry_types(geometries) == "line"
+    missed = np.flatnonzero(~kept & lines[feature])
+    kept[missed] = _run_along(geometries[feature[missed]], _squares(x[missed], y[missed], zoom, -_BORDER), zoom)
+    nowhere = np.setdiff1d(np.flatnonzero(counts), feature[kept])  # hair-thin, on a border
+    kept[np.searchsorted(feature, nowhere)] = True
     return TileSplit(feature[kept], np.full(kept.sum(), zoom), x[kept], y[kept], oversized)
 
 
@@ -97,10 +102,17 @@ def _snapped(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.abs(value - whole) < _BORDER, whole, value)
 
 
-def _squares(x: NDArray[np.int64], y: NDArray[np.int64], zoom: int) -> Geometries:
-    """Tiles as boxes in EPSG:4326, smaller by a border on each side."""
-    west, north = degrees_of(x + _BORDER, y + _BORDER, zoom)
-    east, south = degrees_of(x + 1 - _BORDER, y + 1 - _BORDER, zoom)
+def _run_along(lines: Geometries, squares: Geometries, zoom: int) -> NDArray[np.bool_]:
+    """Which lines run along the border of their square, and do not just end there or pass its corner."""
+    along = shapely.intersects(lines, squares)
+    along[along] = shapely.length(shapely.intersection(lines[along], squares[along])) > 10 * _BORDER * 360 / 2**zoom
+    return along
+
+
+def _squares(x: NDArray[np.int64], y: NDArray[np.int64], zoom: int, inset: float) -> Geometries:
+    """Tiles as boxes in EPSG:4326, smaller on each side by a share of a tile."""
+    west, north = degrees_of(x + inset, y + inset, zoom)
+    east, south = degrees_of(x + 1 - inset, y + 1 - inset, zoom)
     return as_geometries(shapely.box(west, south, east, north))
 
 
