@@ -4,18 +4,18 @@ import logging
 import threading
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from db.models import Project
+from db.models import Run
 from maploop.database import Database
 from maploop.errors import MaploopError
-from maploop.project import create_project, load_project
+from maploop.project import create_project, list_projects, load_project
 from maploop.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
-NAME = "Sample town"
-MODEL = "local pixels v1"
+NAME = "Null Island"
+MODEL = "local"
 SPLIT_SEED = "sample"
 
 
@@ -43,9 +43,9 @@ def sample_progress() -> SampleProgress | None:
 
 
 def start_sample(database: Database) -> threading.Thread | None:
-    """Make the sample in the background when the database holds no project; the thread, None when nothing is to do."""
+    """Make the sample in the background when there is no other project; the thread, None when nothing is to do."""
     with database.read() as connection:
-        if connection.execute(select(Project.id).limit(1)).first():
+        if not _is_wanted(connection):
             return None
     with _making.lock:
         if _making.progress is not None and _making.progress.error is None:
@@ -54,6 +54,12 @@ def start_sample(database: Database) -> threading.Thread | None:
     thread = threading.Thread(target=_make, args=(database,), name="sample", daemon=True)
     thread.start()
     return thread
+
+
+def _is_wanted(connection: Connection) -> bool:
+    """True when there is no project, or only the sample's, left unfinished by a start that was cut short."""
+    projects = list_projects(connection)
+    return not projects or (projects == [NAME] and not connection.execute(select(Run.id).limit(1)).first())
 
 
 def _make(database: Database) -> None:
@@ -72,18 +78,28 @@ def add_sample(database: Database, progress: SampleProgress | None = None) -> No
     # The painter and the model take a second to import, and most starts do not need them.
     from maploop.imagery.register import register_imagery  # noqa: PLC0415
     from maploop.predict.file import import_predictions  # noqa: PLC0415
-    from maploop.sample.project import ATTRIBUTION, CLASSES, LICENCE, SAMPLE_ZOOM, make_sample  # noqa: PLC0415
+    from maploop.sample import place  # noqa: PLC0415
+    from maploop.sample.project import make_sample  # noqa: PLC0415
 
     progress = progress or SampleProgress()
 
     def report(share: float, text: str) -> None:
-        progress.share, progress.text = min(share * 0.9, 0.9), text
+        progress.share, progress.text = min(share * 0.95, 0.95), text
 
     files = make_sample(get_settings().data.resolve() / "sample", progress=report)
-    progress.share, progress.text = 0.9, "Importing imagery and predictions"
+    progress.text = "Importing imagery and predictions"
     with database.write() as connection:
-        create_project(connection, NAME, list(CLASSES.items()), zoom=SAMPLE_ZOOM, seed=SPLIT_SEED)
-    with database.read() as connection:
-        project = load_project(connection, NAME)
-    register_imagery(database, project, str(files.imagery), attribution=ATTRIBUTION, licence=LICENCE, may_train=True)
+        if NAME in list_projects(connection):
+            project = load_project(connection, NAME)
+        else:
+            classes = list(place.CLASSES.items())
+            project = create_project(connection, NAME, classes, zoom=place.SAMPLE_ZOOM, seed=SPLIT_SEED)
+    register_imagery(
+        database,
+        project,
+        files.imagery,
+        attribution=place.ATTRIBUTION,
+        licence=place.LICENCE,
+        may_train=True,
+    )
     import_predictions(database, project, files.predictions, model_name=MODEL, class_field="class", score_field="score")

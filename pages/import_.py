@@ -1,0 +1,197 @@
+"""Import: a new project, imagery, predictions, known truth."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from maploop.database import open_database
+from maploop.errors import MaploopError
+from maploop.imagery.register import parse_bounds, register_imagery
+from maploop.predict.file import import_predictions
+from maploop.project import create_project, parse_class
+from maploop.review.truth import import_annotations
+from maploop.settings import get_settings
+from pages.common import Context, choose_context, heading
+
+VECTOR_TYPES = ["geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"]
+IMAGERY_TYPES = ["tif", "tiff"]
+
+
+def ask_project() -> None:
+    """The form that makes a project."""
+    with st.form("new_project", border=False):
+        name = st.text_input("Name", key="new_name", placeholder="Kampala roofs")
+        classes = st.text_area(
+            "Classes, one a line",
+            "building:polygon\nroad:line",
+            key="new_classes",
+            help="NAME:polygon, NAME:line or NAME:point. The first nine get the keys 1 to 9.",
+        )
+        zoom = st.number_input(
+            "Working zoom",
+            1,
+            23,
+            19,
+            key="new_zoom",
+            help="The zoom of one unit of work. A tile is 512 pixels: 0.15 m a pixel at zoom 19 near the equator.",
+        )
+        if st.form_submit_button("Create project", type="primary", key="create_project"):
+            database = open_database()
+            with database.write() as connection:
+                wanted = [parse_class(line) for line in classes.splitlines() if line.strip()]
+                project = create_project(connection, name, wanted, zoom=int(zoom))
+            st.query_params["project"] = project.name
+            st.rerun()
+
+
+def ask_imagery(found: Context) -> None:
+    """The form that makes imagery known."""
+    with st.form("imagery", border=False):
+        location = st.text_input(
+            "Path or address",
+            key="imagery_location",
+            placeholder="/maps/kampala.tif, a folder of tiles, https://…/{z}/{x}/{y}.png, or a WMS address",
+        )
+        upload = st.file_uploader("…or a GeoTIFF from this computer", IMAGERY_TYPES, key="imagery_file")
+        attribution = st.text_input("Attribution, shown on the map", key="imagery_attribution")
+        licence = st.text_input("Licence", key="imagery_licence", placeholder="CC BY 4.0")
+        may_train = st.checkbox("Its terms allow training models", value=True, key="imagery_may_train")
+        bounds = st.text_input(
+            "Bounds, only needed for a server",
+            key="imagery_bounds",
+            placeholder="west,south,east,north in degrees",
+        )
+        if st.form_submit_button("Import imagery", type="primary", key="import_imagery"):
+            source = keep_upload(upload) if upload else location
+            show_report(
+                lambda progress: register_imagery(
+                    found.database,
+                    found.project,
+                    source,
+                    licence=licence or None,
+                    attribution=attribution or None,
+                    may_train=may_train,
+                    bounds=parse_bounds(bounds) if bounds.strip() else None,
+                    progress=progress,
+                )
+            )
+
+
+def keep_upload(upload: Any) -> Path:
+    """Imagery from the browser is kept in the data folder, whole or not at all."""
+    folder = get_settings().imagery_folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / Path(upload.name).name
+    draft = target.with_suffix(".part")
+    draft.write_bytes(upload.getbuffer())
+    draft.replace(target)
+    return target
+
+
+def ask_features(found: Context, what: str) -> None:
+    """The form that imports predictions or known truth."""
+    names = [each.name for each in found.project.classes]
+    with st.form(what, border=False):
+        upload = st.file_uploader(
+            "GeoJSON, GeoPackage, GeoParquet, Shapefile (zipped), FlatGeobuf, COCO or Label Studio JSON",
+            VECTOR_TYPES,
+            key=f"{what}_file",
+        )
+        model = st.text_input("Model", key="predictions_model", placeholder="roofs-v1") if what == "predictions" else ""
+        left, middle, right = st.columns(3)
+        one_class = left.selectbox("All are of class", ["the file says", *names], key=f"{what}_class")
+        class_field = middle.text_input("Class field", key=f"{what}_class_field", placeholder="found by itself")
+        score_field = right.text_input(
+            "Score field", key=f"{what}_score_field", placeholder="found by itself", disabled=what != "predictions"
+        )
+        crs = left.text_input("CRS, if the file does not say", key=f"{what}_crs", placeholder="EPSG:32636")
+        again = complete_all = False
+        if what == "predictions":
+            again = st.checkbox("Import again although the model has this very file", key="predictions_again")
+        else:
+            complete_all = st.checkbox(
+                "Tiles in the file's extent without a feature are empty in truth, too", key="annotations_complete_all"
+            )
+        if not st.form_submit_button(f"Import {what}", type="primary", key=f"import_{what}"):
+            return
+        if upload is None:
+            st.warning("Choose a file first.")
+            return
+        fields = {
+            "class_name": None if one_class == "the file says" else one_class,
+            "class_field": class_field.strip() or None,
+            "source_crs": crs.strip() or None,
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(upload.name).name
+            path.write_bytes(upload.getbuffer())
+            if what == "predictions":
+                show_report(
+                    lambda progress: import_predictions(
+                        found.database,
+                        found.project,
+                        path,
+                        model_name=model,
+                        score_field=score_field.strip() or None,
+                        again=again,
+                        progress=progress,
+                        **fields,
+                    )
+                )
+            else:
+                show_report(
+                    lambda progress: import_annotations(
+                        found.database,
+                        found.project,
+                        path,
+                        annotator=found.annotator,
+                        complete_all=complete_all,
+                        progress=progress,
+                        **fields,
+                    )
+                )
+
+
+def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]]) -> None:
+    """Run an import with its progress, then say what went in, what was repaired and what was left out."""
+    with st.status("Importing", expanded=False) as status:
+        try:
+            report = work(lambda text: status.update(label=text))
+        except MaploopError as error:
+            status.update(label="Nothing was imported", state="error", expanded=True)
+            st.error(str(error), icon=":material/error:")
+            return
+        status.update(label="Imported", state="complete", expanded=True)
+        counts = {key: value for key, value in report.items() if isinstance(value, int)}
+        with st.container(horizontal=True):
+            for key, value in counts.items():
+                st.metric(key.replace("_", " ").capitalize(), f"{value:,}", border=True)
+        for key in ("repaired_rows", "skipped"):
+            rows = report.get(key)
+            if rows:
+                st.caption(f"{key.removesuffix('_rows').capitalize()} by row")
+                st.dataframe(rows, hide_index=True)
+
+
+found = choose_context()
+new_project = st.container()
+if found:
+    heading("Import", found)
+    imagery, predictions, annotations, new_project = st.tabs(["Imagery", "Predictions", "Known truth", "New project"])
+    with imagery:
+        ask_imagery(found)
+    with predictions:
+        ask_features(found, "predictions")
+    with annotations:
+        st.caption("Truth that is known already: its tiles come in complete, and are split as usual.")
+        ask_features(found, "annotations")
+else:
+    new_project.subheader("New project", anchor=False)
+with new_project:
+    try:
+        ask_project()
+    except MaploopError as error:
+        st.error(str(error), icon=":material/error:")

@@ -1,0 +1,149 @@
+"""The app's own routes: no token, no pixels and no decisions; nothing a browser sends brings them down."""
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from maploop import access
+from maploop.access import Grant, issue_token
+from maploop.database import open_database
+from maploop.imagery.register import register_imagery
+from maploop.project import create_project
+from maploop.web import routes
+from tests.review.ground import FIRST, Ground, decision, lay_ground
+
+
+@pytest.fixture
+def ground(sqlite_url: str) -> Ground:
+    """The review's ground in the database that the settings name."""
+    return lay_ground(open_database(sqlite_url))
+
+
+@pytest.fixture
+def client() -> TestClient:
+    """A browser without Streamlit: the routes alone."""
+    return TestClient(Starlette(routes=routes()))
+
+
+def token(ground: Ground, who: str = "anna") -> str:
+    return issue_token(Grant(ground.people[who], ground.project.id))
+
+
+def bearer(ground: Ground, who: str = "anna") -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(ground, who)}"}
+
+
+def test_a_tile_is_opened_decided_and_answered(ground: Ground, client: TestClient) -> None:
+    deck = client.post("/api/review/open", json={"order": "place"}, headers=bearer(ground)).json()["deck"]
+    entry = decision(deck["tile"]["address"], deck["features"][0]["id"], "accept")
+    answer = client.post("/api/review/outbox", json={"entries": [entry]}, headers=bearer(ground))
+    assert answer.json() == {"stored": [entry["id"]], "refused": []}
+
+
+@pytest.mark.parametrize("path", ["open", "outbox", "token"])
+@pytest.mark.parametrize("header", ["", "Bearer ", "Bearer forged", "Basic YTpi"])
+def test_without_a_token_nothing_is_answered(client: TestClient, ground: Ground, path: str, header: str) -> None:
+    answer = client.post(f"/api/review/{path}", json={}, headers={"Authorization": header} if header else {})
+    assert (answer.status_code, list(answer.json())) == (401, ["error"])
+
+
+def test_an_expired_token_is_refused_and_a_living_one_renewed(
+    client: TestClient, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed = client.post("/api/review/token", json={}, headers=bearer(ground)).json()
+    assert client.post("/api/review/open", json={}, headers={"Authorization": f"Bearer {renewed['token']}"}).is_success
+    later = time.time() + access.LIFETIME_SECONDS + 5
+    monkeypatch.setattr("time.time", lambda: later)
+    answer = client.post("/api/review/open", json={}, headers={"Authorization": f"Bearer {renewed['token']}"})
+    assert answer.status_code == 401
+    assert "expired" in answer.json()["error"]
+
+
+def test_a_tile_held_by_somebody_else_is_a_conflict(ground: Ground, client: TestClient) -> None:
+    client.post("/api/review/open", json={"tile": str(FIRST)}, headers=bearer(ground))
+    answer = client.post("/api/review/open", json={"tile": str(FIRST)}, headers=bearer(ground, "bob"))
+    assert (answer.status_code, answer.json()["error"]) == (409, f"Tile {FIRST} is held by anna at the moment.")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"entries": 3}', b'{"unknown": 1}', b"[" * 9999]
+)
+@pytest.mark.parametrize("path", ["open", "outbox"])
+def test_a_body_that_is_not_understood_is_refused_in_one_line(
+    ground: Ground, client: TestClient, path: str, body: bytes
+) -> None:
+    answer = client.post(f"/api/review/{path}", content=body, headers=bearer(ground))
+    assert answer.status_code == 400
+    assert "\n" not in answer.json()["error"]
+
+
+def test_a_body_without_end_is_cut_off(ground: Ground, client: TestClient) -> None:
+    answer = client.post("/api/review/outbox", content=b" " * 5_000_000, headers=bearer(ground))
+    assert (answer.status_code, "larger than" in answer.json()["error"]) == (400, True)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=10), children, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(change=st.dictionaries(st.sampled_from(sorted(decision("t", 1, "add"))), json_values, max_size=3))
+def test_a_mutated_decision_is_stored_or_refused_but_never_breaks_the_outbox(
+    ground: Ground, client: TestClient, change: dict[str, Any]
+) -> None:
+    client.post("/api/review/open", json={"tile": str(FIRST)}, headers=bearer(ground))
+    entry = decision(str(FIRST), ground.features[str(FIRST)][0], "reject") | change
+    answer = client.post("/api/review/outbox", json={"entries": [entry]}, headers=bearer(ground))
+    assert answer.status_code == 200
+    told = answer.json()
+    assert len(told["stored"]) + len(told["refused"]) == 1
+
+
+def tile_folder(folder: Path) -> Path:
+    """Two children of `FIRST`, one grey, as a folder of tiles."""
+    for child in list(FIRST.children(20))[:2]:
+        path = folder / str(child.z) / str(child.x) / f"{child.y}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((256, 256, 3), 128, np.uint8)).save(path)
+    return folder
+
+
+def test_pixels_need_a_token_of_the_imagerys_project(
+    tmp_path: Path, sqlite_url: str, ground: Ground, client: TestClient
+) -> None:
+    database = open_database(sqlite_url)
+    with database.write() as connection:
+        project = create_project(connection, "tiles", [("building", "polygon")], zoom=19)
+    report = register_imagery(database, project, tile_folder(tmp_path / "tiles"))
+    assert report["imported"] >= 1
+    with database.read() as connection:
+        imagery = connection.exec_driver_sql(f"SELECT id FROM imagery WHERE project_id = {project.id}").scalar()
+    address = f"/tiles/{imagery}/{FIRST}"
+    own = issue_token(Grant(ground.people["anna"], project.id))
+    assert client.get(address).status_code == 401
+    assert client.get(address, params={"token": token(ground)}).status_code == 401
+    answer = client.get(address, params={"token": own})
+    assert answer.status_code == 200
+    assert "private" in answer.headers["cache-control"]
+    image = Image.open(io.BytesIO(answer.content))
+    assert image.size == (512, 512)
+    again = client.get(address, params={"token": own}, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(f"/tiles/{imagery}/19/9999999/1", params={"token": own}).status_code == 400
+
+
+def test_leaflet_comes_from_this_server(client: TestClient) -> None:
+    assert client.get("/assets/leaflet/leaflet.js").is_success
+    assert client.get("/assets/leaflet/../../settings.py").status_code == 404
