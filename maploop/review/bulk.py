@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -32,7 +33,7 @@ def record_decisions(
     tile_ids: NDArray[np.int64],
     verdicts: Sequence[str],
     class_ids: NDArray[np.int64],
-    outlines: NDArray[np.object_],
+    outlines: NDArray[Any],
     before: Known | None = None,
     *,
     reason: str | None = None,
@@ -79,7 +80,7 @@ def move_features(
     feature_ids: NDArray[np.int64],
     verdicts: Sequence[str],
     class_ids: NDArray[np.int64],
-    outlines: NDArray[np.object_],
+    outlines: NDArray[Any],
     decision_ids: Sequence[str],
 ) -> None:
     """Leave features as decisions say: parallel columns, outlines as WKB. Their tiles are the caller's business."""
@@ -107,5 +108,5 @@ def _models_of(connection: Connection, prediction_ids: Sequence[int]) -> dict[in
     for start in range(0, len(prediction_ids), _CHUNK):
         query = select(Prediction.id, Run.model_id).join(Run, Run.id == Prediction.run_id)
         chunk = prediction_ids[start : start + _CHUNK]
-        models.update(connection.execute(query.where(Prediction.id.in_(chunk))).tuples())
+        models.update(connection.execute(query.where(Prediction.id.in_(chunk))).tuples().all())
     return models

@@ -59,9 +59,12 @@ def import_annotations(
     database: Database,
     project: ProjectView,
     path: Path | str,
-    annotator: str,
-    choice: Choice | None = None,
     *,
+    annotator: str,
+    class_name: str | None = None,
+    class_field: str | None = None,
+    source_crs: str | None = None,
+    layer: str | None = None,
     complete_all: bool = False,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
@@ -71,9 +74,9 @@ def import_annotations(
     empty. What is undecided there and not in the file is rejected. Raises VectorError, InputError, and ClaimError when
     somebody else is at work on one of the tiles.
     """
-    path = Path(path)
     progress("Reading")
-    table, report = read_file(path, project, choice or Choice())
+    choice = Choice(class_name=class_name, class_field=class_field, source_crs=source_crs, layer=layer)
+    table, report = read_file(Path(path), project, choice)
     class_ids = np.array([project.class_named(name).id for name in table.class_names], dtype=np.int64)
     placement = place(table.geometries, project.zoom)
     progress("Comparing with what is known")

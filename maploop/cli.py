@@ -1,0 +1,251 @@
+"""The command line, for pipelines: one line on stderr and exit code 2 for bad input, JSON on stdout when asked.
+
+Heavy imports wait until a command needs them, so that `maploop --help` answers at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maploop.cli_output import fail, progress, say_import, say_json, say_status
+from maploop.errors import InputError, MaploopError
+
+if TYPE_CHECKING:
+    from maploop.database import Database
+    from maploop.project import ProjectView
+
+BAD_INPUT = 2
+
+app = typer.Typer(
+    name="maploop",
+    help="Closes the loop between a vision model that draws maps and the people who know better.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+project_app = typer.Typer(help="Projects and their classes.", rich_markup_mode=None)
+import_app = typer.Typer(help="Imagery, predictions and known truth.", rich_markup_mode=None)
+app.add_typer(project_app, name="project")
+app.add_typer(import_app, name="import")
+
+ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO, ...")]
+Url = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ClassName = Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class of every row.")]
+ClassField = Annotated[str | None, typer.Option("--class-field", metavar="F", help="The field that names the class.")]
+Crs = Annotated[str | None, typer.Option("--crs", metavar="CRS", help="In place of what the file says: EPSG:32636.")]
+Layer = Annotated[str | None, typer.Option("--layer", metavar="NAME", help="One layer of a GeoPackage or zip.")]
+
+
+@project_app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The project's name.")],
+    classes: Annotated[
+        list[str],
+        typer.Option("--class", metavar="NAME:TYPE", help="A class: building:polygon, road:line, well:point."),
+    ],
+    zoom: Annotated[int, typer.Option(help="Working zoom: the size of a tile on the ground.")] = 19,
+    seed: Annotated[str | None, typer.Option(metavar="TEXT", help="What the split is drawn from; else random.")] = None,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a project with its classes, in order: the first nine get a digit key."""
+    from maploop.project import create_project, parse_class  # noqa: PLC0415
+
+    parsed = [parse_class(each) for each in classes]
+    with _open(db).write() as connection:
+        project = create_project(connection, name, parsed, zoom=zoom, seed=seed)
+    if as_json:
+        types = project.geometry_types
+        say_json({"project": project.name, "zoom": project.zoom, "seed": project.seed, "classes": types})
+    else:
+        typer.echo(f"Created project {project.name!r} at zoom {project.zoom}.")
+
+
+@import_app.command("imagery")
+def imagery(
+    project: ProjectName,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="GeoTIFF, folder of tiles, XYZ template or WMS URL.")],
+    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Under which terms the imagery is used.")] = None,
+    attribution: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What the map shows; else the file's.")
+    ] = None,
+    training: Annotated[
+        bool | None, typer.Option("--training/--no-training", help="Whether the terms allow training on it.")
+    ] = None,
+    bounds: Annotated[
+        str | None, typer.Option(metavar="W,S,E,N", help="Degrees: only tiles there; a server's tiles need it.")
+    ] = None,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Refer to imagery where it lies and make its tiles; the same source again refreshes it."""
+    from maploop.imagery.register import parse_bounds, register_imagery  # noqa: PLC0415
+
+    area = parse_bounds(bounds) if bounds is not None else None
+    database, view = _project(db, project)
+    with progress() as report:
+        answer = register_imagery(
+            database,
+            view,
+            source,
+            licence=licence,
+            attribution=attribution,
+            may_train=training,
+            bounds=area,
+            progress=report,
+        )
+    say_import(answer, as_json=as_json)
+
+
+@import_app.command("predictions")
+def predictions(
+    project: ProjectName,
+    file: File,
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model that predicted them; made when new.")],
+    class_name: ClassName = None,
+    class_field: ClassField = None,
+    score_field: Annotated[str | None, typer.Option(metavar="F", help="The field with scores, 0 to 1.")] = None,
+    crs: Crs = None,
+    layer: Layer = None,
+    again: Annotated[bool, typer.Option("--again", help="Also when the model has this very file already.")] = False,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import a model's predictions: what was rejected or confirmed before arrives so."""
+    from maploop.predict.file import import_predictions  # noqa: PLC0415
+
+    database, view = _project(db, project)
+    with progress() as report:
+        answer = import_predictions(
+            database,
+            view,
+            file,
+            model_name=model,
+            class_name=class_name,
+            class_field=class_field,
+            score_field=score_field,
+            source_crs=crs,
+            layer=layer,
+            again=again,
+            progress=report,
+        )
+    say_import(answer, as_json=as_json)
+
+
+@import_app.command("annotations")
+def annotations(
+    project: ProjectName,
+    file: File,
+    class_name: ClassName = None,
+    class_field: ClassField = None,
+    crs: Crs = None,
+    layer: Layer = None,
+    complete_all: Annotated[
+        bool, typer.Option("--complete-all", help="Also tiles with imagery in the file's extent that it leaves empty.")
+    ] = False,
+    annotator: Annotated[str | None, typer.Option(metavar="NAME", help="Who says so; else MAPLOOP_USER.")] = None,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import known truth: annotations on tiles that are complete with them."""
+    from maploop.review.truth import import_annotations  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
+
+    database, view = _project(db, project)
+    with progress() as report:
+        answer = import_annotations(
+            database,
+            view,
+            file,
+            annotator=get_settings().user if annotator is None else annotator,
+            class_name=class_name,
+            class_field=class_field,
+            source_crs=crs,
+            layer=layer,
+            complete_all=complete_all,
+            progress=report,
+        )
+    say_import(answer, as_json=as_json)
+
+
+@app.command("status")
+def status(project: ProjectName, db: Url = None, as_json: AsJson = False) -> None:
+    """Tiles by status, decisions by verdict."""
+    from maploop.status import status_of  # noqa: PLC0415
+
+    database, view = _project(db, project)
+    with database.read() as connection:
+        answer = status_of(connection, view)
+    if as_json:
+        say_json(answer)
+    else:
+        say_status(answer)
+
+
+@app.command("serve")
+def serve(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Else MAPLOOP_PORT, else 8501.")] = None,
+    db: Url = None,
+) -> None:
+    """Open the app on this machine: the same as streamlit run app.py."""
+    import maploop  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
+
+    script = Path(maploop.__file__).parents[1] / "app.py"
+    if not script.is_file():
+        msg = f"{script} is missing: install Maploop anew."
+        raise InputError(msg)
+    environment = dict(os.environ)
+    if db is not None:
+        environment["MAPLOOP_DATABASE_URL"] = db
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port or get_settings().port)]
+    os.execve(sys.executable, command, environment)  # noqa: S606  no shell; signals reach the server itself
+
+
+def _open(db: str | None) -> "Database":
+    from maploop.database import open_database  # noqa: PLC0415
+
+    return open_database(db)
+
+
+def _project(db: str | None, name: str) -> "tuple[Database, ProjectView]":
+    from maploop.project import load_project  # noqa: PLC0415
+
+    database = _open(db)
+    with database.read() as connection:
+        return database, load_project(connection, name)
+
+
+def _check_text(arguments: list[str]) -> None:
+    """Arguments end up in tables and messages: what is no UTF-8 cannot. Raises InputError."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            msg = f"{argument[:80]!r} is not UTF-8 text: rename it."
+            raise InputError(msg)
+
+
+def run(arguments: list[str]) -> int:
+    """Do what the arguments say -> the exit code: 0, or 2 after bad input."""
+    try:
+        _check_text(arguments)
+        outcome: Any = app(arguments or ["--help"], prog_name="maploop", standalone_mode=False)
+    except typer.TyperException as error:
+        return fail(error.format_message(), error.exit_code)
+    except MaploopError as error:
+        return fail(str(error), BAD_INPUT)
+    except typer.Abort:
+        return fail("Stopped.", 130)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def main() -> None:
+    """The `maploop` command."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""What the command line prints: results on stdout, one line of trouble or progress on stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+SHOWN_ROWS = 20
+_COUNTS = {
+    "tiles": "tiles",
+    "tiles_new": "of them new",
+    "new": "new",
+    "updated": "undecided ones updated",
+    "confirmed": "confirmed by annotations",
+    "remembered_rejects": "rejected before",
+    "unsure": "unsure before",
+    "held": "left as shown, under review now",
+    "withdrawn": "earlier ones withdrawn",
+    "added": "added",
+    "accepted": "predictions accepted",
+    "corrected": "predictions corrected",
+    "already": "annotated before",
+    "rejected": "predictions rejected",
+    "completed": "tiles now complete",
+    "left_open": "tiles left open",
+    "outside_imagery": "outside all imagery",
+}
+
+
+def one_line(text: str) -> str:
+    """Text for a terminal: one line, nothing that could steer it."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
+
+
+def fail(message: str, code: int) -> int:
+    """One line on stderr -> the exit code."""
+    print(_encodable(one_line(message)), file=sys.stderr)
+    return code
+
+
+def say(text: str) -> None:
+    """One line on stdout."""
+    print(_encodable(one_line(text)))
+
+
+def say_json(answer: Mapping[str, Any]) -> None:
+    """A result as one line of ASCII JSON on stdout."""
+    print(json.dumps(answer))
+
+
+def say_import(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    """The answer of an import, as JSON or for people."""
+    if as_json:
+        say_json(answer)
+        return
+    say(f"Imported {answer['imported']:,} of {answer['read']:,} rows, {answer['repaired']:,} repaired.")
+    counts = [f"{answer[key]:,} {text}" for key, text in _COUNTS.items() if answer.get(key)]
+    if counts:
+        say("; ".join(counts).capitalize() + ".")
+    for row in answer["skipped"][:SHOWN_ROWS]:
+        say(f"Skipped row {row['row']}: {row['reason']}")
+    if len(answer["skipped"]) > SHOWN_ROWS:
+        say(f"... and {len(answer['skipped']) - SHOWN_ROWS:,} more; --json lists them all.")
+
+
+def say_status(answer: Mapping[str, Any]) -> None:
+    """The answer of `status`, for people."""
+    say(f"{answer['project']}: zoom {answer['zoom']}, {', '.join(answer['classes'])}")
+    seen, left, truth = (answer[key] for key in ("predictions", "undecided", "annotations"))
+    say(f"{seen:,} predictions, {left:,} undecided, {truth:,} annotations")
+    for name in ("tiles", "decisions"):
+        say(f"{name.capitalize()}: " + ", ".join(f"{count:,} {each}" for each, count in answer[name].items()))
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Says on stderr what is going on, when that is a terminal; the line is gone at the end."""
+    shown = sys.stderr.isatty()
+
+    def report(text: str) -> None:
+        if shown:
+            print(f"\r\033[K{one_line(text)} ...", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield report
+    finally:
+        if shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _encodable(text: str) -> str:
+    """Text that any terminal's encoding takes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)

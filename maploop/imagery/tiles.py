@@ -1,0 +1,124 @@
+"""Rows of tiles: made when imagery or a feature first needs them, each with its place, draw and split for ever."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select, update
+from sqlalchemy.sql.expression import bindparam
+
+from db.bulk import insert_rows, lock_project, reserve_ids
+from db.models import Imagery
+from db.models import Tile as TileRow
+from maploop.dataset.split import split_of, unit_hash
+from maploop.imagery.tilemath import Tile
+from maploop.project import ProjectView
+
+REMOTE_KINDS = ("xyz", "wms")
+
+
+def ensure_tiles(
+    connection: Connection, project: ProjectView, tiles: Sequence[Tile], imagery_id: int | None = None
+) -> list[int]:
+    """Ids of the project's tiles at its working zoom, in the order given; needs a write transaction.
+
+    Tiles the project lacks are made; a split once drawn never changes. With `imagery_id`, the imagery covers them:
+    tiles that have no imagery yet get it. Without, new tiles get the remote imagery whose bounds they are in, if any.
+    """
+    if not tiles:
+        return []
+    lock_project(connection, project.id)
+    xs, ys = np.array([(tile.x, tile.y) for tile in tiles], dtype=np.int64).T
+    known: dict[tuple[int, int], int] = {}
+    bare: set[int] = set()
+    for row in connection.execute(
+        select(TileRow.id, TileRow.x, TileRow.y, TileRow.imagery_id).where(
+            TileRow.project_id == project.id,
+            TileRow.z == project.zoom,
+            TileRow.x.between(int(xs.min()), int(xs.max())),
+            TileRow.y.between(int(ys.min()), int(ys.max())),
+        )
+    ):
+        known[row.x, row.y] = row.id
+        if row.imagery_id is None:
+            bare.add(row.id)
+    missing = list(dict.fromkeys(tile for tile in tiles if (tile.x, tile.y) not in known))
+    if missing:
+        covered_by = [imagery_id] * len(missing) if imagery_id else _remote_imagery(connection, project, missing)
+        for tile, identifier in zip(missing, _insert(connection, project, missing, covered_by), strict=True):
+            known[tile.x, tile.y] = identifier
+    ids = [known[tile.x, tile.y] for tile in tiles]
+    if imagery_id is not None:
+        cover(connection, [each for each in ids if each in bare], imagery_id)
+    return ids
+
+
+def cover(connection: Connection, tile_ids: Sequence[int], imagery_id: int | None) -> None:
+    """Say which imagery covers existing tiles; None: none does."""
+    if tile_ids:
+        connection.execute(
+            update(TileRow).where(TileRow.id == bindparam("tile")).values(imagery_id=imagery_id),
+            [{"tile": each} for each in tile_ids],
+        )
+
+
+def _insert(
+    connection: Connection, project: ProjectView, tiles: Sequence[Tile], imagery_ids: Sequence[int | None]
+) -> list[int]:
+    ids = reserve_ids(connection, TileRow, len(tiles))
+    count = len(tiles)
+    splits: dict[Tile, str] = {}
+    block_zoom = max(0, project.zoom - project.settings.block_zoom_offset)
+    for tile in tiles:
+        block = tile.parent(block_zoom)
+        if block not in splits:
+            splits[block] = split_of(tile, project.seed, project.settings)
+    insert_rows(
+        connection,
+        TileRow,
+        {
+            "id": ids,
+            "project_id": [project.id] * count,
+            "z": [tile.z for tile in tiles],
+            "x": [tile.x for tile in tiles],
+            "y": [tile.y for tile in tiles],
+            "imagery_id": imagery_ids,
+            "quadkey": quadkeys(tiles),
+            "shuffle": [unit_hash(project.seed, tile) for tile in tiles],
+            "uncertainty": [0.0] * count,
+            "split": [splits[tile.parent(block_zoom)] for tile in tiles],
+            "status": ["open"] * count,
+            "comment": [""] * count,
+        },
+    )
+    return ids
+
+
+def quadkeys(tiles: Sequence[Tile]) -> list[str]:
+    """`Tile.quadkey` of many tiles of one zoom at once."""
+    zoom = tiles[0].z
+    xs, ys = np.array([(tile.x, tile.y) for tile in tiles], dtype=np.int64).T
+    shifts = np.arange(zoom - 1, -1, -1)
+    digits = (xs[:, None] >> shifts & 1) + 2 * (ys[:, None] >> shifts & 1)
+    return ["".join(row) for row in digits.astype("U1")] if zoom else [""] * len(tiles)
+
+
+def _remote_imagery(connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> list[int | None]:
+    """For each tile, the oldest imagery on a server that reaches it.
+
+    Local imagery is not asked: all the tiles it covers were made when it was imported.
+    """
+    sources = connection.execute(
+        select(Imagery.id, Imagery.info)
+        .where(Imagery.project_id == project.id, Imagery.kind.in_(REMOTE_KINDS))
+        .order_by(Imagery.id)
+    ).all()
+    if not sources:
+        return [None] * len(tiles)
+    found: NDArray[np.int64] = np.zeros(len(tiles), dtype=np.int64)
+    bounds = np.array([tile.bounds for tile in tiles])
+    for source in sources:
+        west, south, east, north = source.info.get("bounds") or (-180.0, -90.0, 180.0, 90.0)
+        inside = (bounds[:, 0] < east) & (bounds[:, 2] > west) & (bounds[:, 1] < north) & (bounds[:, 3] > south)
+        found[inside & (found == 0)] = source.id
+    return [int(each) or None for each in found]

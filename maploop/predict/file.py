@@ -1,0 +1,50 @@
+"""Predictions from a file: a model that ran elsewhere."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from db.types import utc_now
+from maploop.database import Database
+from maploop.predict.intake import Choice, as_json, fingerprint, read_file
+from maploop.predict.store import NewRun, Progress, check_model_name, check_not_stored, store_run
+from maploop.project import ProjectView
+
+
+def import_predictions(
+    database: Database,
+    project: ProjectView,
+    path: Path | str,
+    *,
+    model_name: str,
+    class_name: str | None = None,
+    class_field: str | None = None,
+    score_field: str | None = None,
+    source_crs: str | None = None,
+    layer: str | None = None,
+    again: bool = False,
+    progress: Progress = lambda _: None,
+) -> dict[str, Any]:
+    """Import a file of predictions as a run of the model, which is made when new -> the `import` answer of the CLI.
+
+    Classes, scores, CRS and layer are found out unless told, as `vectors.read_features` does. All rows that fit go in
+    together, or nothing does. Raises VectorError, InputError, and ConflictError when the model has this very file,
+    unless it is wanted `again`.
+    """
+    path = Path(path)
+    choice = Choice(class_name, class_field, score_field, source_crs, layer)
+    run = NewRun(
+        model=check_model_name(model_name),
+        backend="file",
+        source=str(path.resolve()),
+        started_at=utc_now(),
+        fingerprint=fingerprint(path, choice),
+        again=again,
+    )
+    with database.read() as connection:
+        check_not_stored(connection, project, run)
+    progress("Reading")
+    table, report = read_file(path, project, choice)
+    counts = {"read": report.read, "repaired": len(report.repaired), "skipped": len(report.skipped)}
+    stored = store_run(database, project, table, replace(run, report=counts), progress)
+    return {**as_json(report, stored.imported), "model": run.model, **asdict(stored)}

@@ -1,0 +1,86 @@
+"""A file of features on its way in: read and checked against a project, with a report of what did not make it."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maploop.errors import VectorError
+from maploop.predict.placing import MAX_TILES_A_FEATURE, span
+from maploop.project import ProjectView
+from maploop.vectors.features import FeatureTable, ReadReport, SkippedRow
+from maploop.vectors.read import read_features
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a file's fields map to the project, as `vectors.read_features` takes it; None: find out."""
+
+    class_name: str | None = None
+    class_field: str | None = None
+    score_field: str | None = None
+    source_crs: str | None = None
+    layer: str | None = None
+
+
+def read_file(path: Path, project: ProjectView, choice: Choice) -> tuple[FeatureTable, ReadReport]:
+    """Features of a file that fit the project; at least one. Raises VectorError, also when nothing is left."""
+    table, report = read_features(path, classes=project.geometry_types, **asdict(choice))
+    tiles = span(table.geometries, project.zoom)
+    wide = tiles > MAX_TILES_A_FEATURE
+    report.skipped += [
+        SkippedRow(row=row, reason=f"it spans {count:,} tiles, more than {MAX_TILES_A_FEATURE:,}: cut it into pieces")
+        for row, count in zip(table.rows[wide].tolist(), tiles[wide].tolist(), strict=True)
+    ]
+    report.skipped.sort(key=lambda each: each["row"])
+    if wide.any():
+        table = _only(table, ~wide)
+    if not len(table):
+        msg = f"{path} holds no features: nothing was imported."
+        if report.skipped:
+            first = report.skipped[0]
+            msg = f"{path}: none of its {report.read:,} rows can be imported; row {first['row']}: {first['reason']}."
+        raise VectorError(msg)
+    return table, report
+
+
+def _only(table: FeatureTable, kept: NDArray[np.bool_]) -> FeatureTable:
+    return FeatureTable(
+        rows=table.rows[kept],
+        geometries=table.geometries[kept],
+        class_names=table.class_names[kept],
+        scores=table.scores[kept],
+        properties=[each for each, keep in zip(table.properties, kept.tolist(), strict=True) if keep],
+    )
+
+
+def as_json(report: ReadReport, imported: int) -> dict[str, Any]:
+    """The part of an import's answer that is the same for every kind of file."""
+    return {
+        "read": report.read,
+        "imported": imported,
+        "repaired": len(report.repaired),
+        "skipped": report.skipped,
+        "repairs": report.repaired,
+    }
+
+
+def fingerprint(path: Path, choice: Choice) -> str:
+    """SHA-256 of a file's bytes (a Shapefile: of all its parts) and of how it is mapped; empty when it is no file."""
+    if not path.is_file():
+        return ""
+    parts = [path]
+    if path.suffix.lower() == ".shp":
+        parts = sorted(each for each in path.parent.iterdir() if each.stem == path.stem and each.is_file())
+    digest = hashlib.sha256(repr(asdict(choice)).encode("utf-8", "surrogateescape"))
+    for part in parts:
+        try:
+            with part.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            msg = f"{part} cannot be read ({error.strerror}): check the permissions."
+            raise VectorError(msg) from error
+    return digest.hexdigest()

@@ -1,0 +1,80 @@
+"""Where a project stands, in numbers: what `maploop status` prints."""
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from db.models import TILE_STATUSES, VERDICTS, Claim, Decision, Feature, Prediction, Run, Tile
+from db.types import utc_now
+from maploop.project import ProjectView
+
+ANNOTATIONS = ("accept", "correct", "add")
+
+
+def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
+    """Counts of a project.
+
+    tiles           by status, each tile once: `claimed` are those open or returned that somebody holds now
+    decisions       that stand, by verdict; `decisions_stored` counts every one ever stored, undone ones and audits too
+    undecided       features that ask for attention
+    outside_imagery tiles that no imagery covers: nobody can review them yet
+    """
+    statuses = dict(
+        connection.execute(select(Tile.status, func.count()).where(Tile.project_id == project.id).group_by(Tile.status))
+        .tuples()
+        .all()
+    )
+    held = dict(
+        connection.execute(
+            select(Tile.status, func.count())
+            .join(Claim, Claim.tile_id == Tile.id)
+            .where(
+                Tile.project_id == project.id,
+                Tile.status.in_(("open", "returned")),
+                Claim.expires_at > utc_now(),
+            )
+            .group_by(Tile.status)
+        )
+        .tuples()
+        .all()
+    )
+    verdicts = dict(
+        connection.execute(
+            select(Feature.verdict, func.count()).where(Feature.project_id == project.id).group_by(Feature.verdict)
+        )
+        .tuples()
+        .all()
+    )
+    tiles = {each: statuses.get(each, 0) - held.get(each, 0) for each in TILE_STATUSES}
+    return {
+        "project": project.name,
+        "classes": {each.name: each.geometry_type for each in project.classes},
+        "zoom": project.zoom,
+        "predictions": connection.execute(
+            select(func.count())
+            .select_from(Prediction)
+            .join(Run, Run.id == Prediction.run_id)
+            .where(Run.project_id == project.id)
+        ).scalar_one(),
+        "annotations": sum(verdicts.get(each, 0) for each in ANNOTATIONS),
+        "undecided": connection.execute(
+            select(func.count()).where(
+                Feature.project_id == project.id,
+                Feature.verdict.is_(None),
+                Feature.withdrawn.is_(False),
+                Feature.prediction_id.is_not(None),
+            )
+        ).scalar_one(),
+        "tiles": {
+            "open": tiles["open"],
+            "claimed": sum(held.values()),
+            **{k: v for k, v in tiles.items() if k != "open"},
+        },
+        "outside_imagery": connection.execute(
+            select(func.count()).where(Tile.project_id == project.id, Tile.imagery_id.is_(None))
+        ).scalar_one(),
+        "decisions": {each: verdicts.get(each, 0) for each in VERDICTS},
+        "decisions_stored": connection.execute(
+            select(func.count()).where(Decision.project_id == project.id)
+        ).scalar_one(),
+    }
