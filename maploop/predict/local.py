@@ -1,0 +1,254 @@
+"""The local model: a small neural network on pixel and texture features, for every class of a project at once.
+
+It needs no network, no key and no graphics card, learns from a few annotated tiles in seconds, and makes honest
+mistakes: it knows colour, texture and the near surroundings of a pixel, and nothing of what a house is.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import joblib
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy import ndimage
+from shapely.geometry.base import BaseGeometry
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from maploop.errors import InputError, NotFoundError
+from maploop.predict.centrelines import centrelines, middles
+from maploop.predict.labels import (
+    BACKGROUND,
+    POINT_RADIUS,
+    UNKNOWN,
+    Example,
+    LabelledGeometry,
+    cell_labels,
+    measure_half_widths,
+)
+from maploop.predict.outlines import outlines
+from maploop.predict.pixels import CELL, REACH, pixel_features
+
+__all__ = ["LabelledGeometry", "LocalModel", "PredictedFeature"]
+
+ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
+"""(left, top, width, height) in pixels, always inside the raster -> uint8 (height, width, 3)."""
+
+_FORMAT: Final = 1  # of the saved file
+_CELLS_A_CLASS: Final = 30_000  # taught of each class, and twice as many of the background
+_SMALLEST_POLYGON: Final = 60.0  # cells
+_SHORTEST_LINE: Final = 8.0  # times half the width of its class
+_SMOOTH: Final = 1.5  # cells over which neighbours vote
+_BLOCK: Final = 1024  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedFeature:
+    """One feature found: class, geometry in pixels (x right, y down), mean probability of the class over its pixels."""
+
+    class_name: str
+    geometry: BaseGeometry
+    score: float
+
+
+class LocalModel:
+    """Finds the polygons, lines and points of a project's classes in pixels. Made by `train` or `load`."""
+
+    def __init__(
+        self,
+        classes: Mapping[str, str],
+        half_width: Mapping[str, float],
+        network: Pipeline,
+        known: NDArray[np.uint8],
+        odds: NDArray[np.float32],
+    ) -> None:
+        self.classes = dict(classes)
+        self._half_width = dict(half_width)
+        self._network = network
+        self._known = known  # labels the network met; a class nobody drew is never predicted
+        self._odds = odds  # how much rarer each is on the ground than it was in training
+
+    @classmethod
+    def train(cls, examples: Iterable[Example], classes: Mapping[str, str], seed: int = 0) -> "LocalModel":
+        """Learn from complete images: what is not annotated is background.
+
+        `examples` are pairs of a uint8 image (h, w, 3) and its features in its pixels; `classes` maps names to polygon,
+        line or point. Raises InputError when there is nothing to learn from.
+        """
+        examples = list(examples)
+        _check_classes(classes)
+        half_width = measure_half_widths(examples, classes)
+        rng = np.random.default_rng(seed)
+        features, labels, seen = [], [], np.zeros(len(classes) + 1)
+        for image, annotated in examples:
+            cells = pixel_features(_checked(image))
+            taught = cell_labels(cells.shape[:2], annotated, classes, half_width)
+            seen += np.bincount(taught[taught != UNKNOWN], minlength=len(seen))[: len(seen)]
+            chosen = _sample(taught, len(examples), len(classes), rng)
+            features.append(cells.reshape(-1, cells.shape[2])[chosen])
+            labels.append(taught.ravel()[chosen])
+        if np.count_nonzero(seen) < 2:
+            cells_drawn = int(seen[1:].sum())
+            msg = f"{len(examples)} images with {cells_drawn} annotated cells teach nothing: approve more tiles first."
+            raise InputError(msg)
+        known_features, known_labels = np.concatenate(features), np.concatenate(labels)
+        network = make_pipeline(
+            StandardScaler(),
+            MLPClassifier((64, 32), max_iter=16, batch_size=512, learning_rate_init=2e-3, random_state=seed),
+        )
+        with threadpool_limits(1), warnings.catch_warnings():  # such small products are slower on many threads
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it stops on purpose before it knows the town by heart
+            network.fit(known_features, known_labels)
+        known, taken = np.unique(known_labels, return_counts=True)
+        real = seen[known] / seen.sum()
+        odds = real / (taken / taken.sum())
+        return cls(classes, half_width, network, known.astype(np.uint8), odds.astype(np.float32))
+
+    def predict(self, image: NDArray[np.uint8]) -> list[PredictedFeature]:
+        """Features of one image (h, w, 3), in its pixels."""
+        image = _checked(image)
+        return self.predict_area(
+            lambda left, top, width, height: image[top : top + height, left : left + width],
+            image.shape[1],
+            image.shape[0],
+        )
+
+    def predict_area(
+        self,
+        read: ReadWindow,
+        width: int,
+        height: int,
+        block: int = _BLOCK,
+        progress: Callable[[float], None] | None = None,
+    ) -> list[PredictedFeature]:
+        """Features of a raster of any size, in its pixels, each once and whole.
+
+        Pixels are read in blocks of `block` (an even number) with a margin as wide as the model looks, so what
+        comes out does not depend on `block`. Kept for the whole raster is one byte a class for every four pixels.
+        """
+        if block < 2 or block % CELL:
+            msg = f"A block of {block} pixels does not work: use an even number of at least 2."
+            raise InputError(msg)
+        rows, columns = -(-height // CELL), -(-width // CELL)
+        probability = np.zeros((len(self.classes) + 1, rows, columns), dtype=np.uint8)
+        windows = list(_windows(width, height, block))
+        for done, (left, top, right, bottom) in enumerate(windows, start=1):
+            x0, y0 = max(0, left - REACH), max(0, top - REACH)
+            x1, y1 = min(width, right + REACH), min(height, bottom + REACH)
+            cells = pixel_features(read(x0, y0, x1 - x0, y1 - y0))
+            inside = cells[
+                (top - y0) // CELL : -(-(bottom - y0) // CELL), (left - x0) // CELL : -(-(right - x0) // CELL)
+            ]
+            found = self._probability(inside.reshape(-1, cells.shape[2])).reshape(*inside.shape[:2], -1)
+            target = probability[:, top // CELL : -(-bottom // CELL), left // CELL : -(-right // CELL)]
+            target[self._known] = np.moveaxis(np.round(found * 255).astype(np.uint8), 2, 0)
+            if progress:
+                progress(done / len(windows))
+        return self._drawn(probability, width, height)
+
+    def _probability(self, cells: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability of each known label, (n, known), as common as they are on the ground."""
+        with threadpool_limits(1):
+            weighed = self._network.predict_proba(cells) * self._odds
+        return np.asarray(weighed / weighed.sum(axis=1, keepdims=True), dtype=np.float32)
+
+    def _drawn(self, probability: NDArray[np.uint8], width: int, height: int) -> list[PredictedFeature]:
+        """The features of a map of probabilities (labels, rows, columns)."""
+        smooth = np.stack([ndimage.gaussian_filter(plane, _SMOOTH, output=np.uint8) for plane in probability])
+        winner = smooth.argmax(axis=0)
+        frame = shapely.box(0, 0, width, height)
+        found: list[PredictedFeature] = []
+        for number, (name, kind) in enumerate(self.classes.items(), start=1):
+            mask, share = winner == number, probability[number].astype(np.float32) / 255
+            shapes: Sequence[tuple[BaseGeometry, float]]
+            if kind == "polygon":
+                shapes = outlines(mask, share, _SMALLEST_POLYGON)
+            elif kind == "line":
+                half = self._half_width[name]
+                shapes = centrelines(mask, share, half, _SHORTEST_LINE * half)
+            else:
+                shapes = middles(mask, share, POINT_RADIUS**2)
+            for geometry, score in shapes:
+                pixels = shapely.intersection(shapely.transform(geometry, lambda points: points * CELL), frame)
+                found.extend(
+                    PredictedFeature(name, part, round(score, 4))
+                    for part in shapely.get_parts(pixels)
+                    if not part.is_empty and part.geom_type == geometry.geom_type
+                )
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the model to one file."""
+        state = {
+            "format": _FORMAT,
+            "classes": self.classes,
+            "half_width": self._half_width,
+            "network": self._network,
+            "known": self._known,
+            "odds": self._odds,
+        }
+        draft = path.with_name(path.name + ".part")
+        joblib.dump(state, draft, compress=3)
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "LocalModel":
+        """Read a model that `save` wrote.
+
+        The file is trusted: it is a pickle, and reading one that somebody else made can run anything. Only ever load
+        files from Maploop's own data folder. Raises NotFoundError or InputError.
+        """
+        if not path.is_file():
+            msg = f"There is no model at {path}: train one, or give the path of a saved one."
+            raise NotFoundError(msg)
+        try:
+            state = joblib.load(path)
+            if state["format"] != _FORMAT:
+                msg = f"{path} is a model of format {state['format']}, this version reads {_FORMAT}: train it again."
+                raise InputError(msg)
+            return cls(state["classes"], state["half_width"], state["network"], state["known"], state["odds"])
+        except InputError:
+            raise
+        except Exception as error:  # unpickling may raise anything
+            msg = f"{path} is not a saved local model ({type(error).__name__}): train it again."
+            raise InputError(msg) from error
+
+
+def _check_classes(classes: Mapping[str, str]) -> None:
+    for name, kind in classes.items():
+        if kind not in ("polygon", "line", "point"):
+            msg = f"{kind!r} is no geometry type for class {name!r}: use polygon, line or point."
+            raise InputError(msg)
+    if not 1 <= len(classes) < UNKNOWN - 1:
+        msg = f"{len(classes)} classes cannot be learned: use 1 to {UNKNOWN - 2}."
+        raise InputError(msg)
+
+
+def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or min(image.shape[:2]) < CELL:
+        msg = f"An image of shape {image.shape} and type {image.dtype} does not work: give uint8 (height, width, 3)."
+        raise InputError(msg)
+    return image
+
+
+def _sample(labels: NDArray[np.uint8], images: int, classes: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Flat places of the cells to learn from: as many of each class as there are, up to a fair share."""
+    flat, chosen = labels.ravel(), []
+    for label in range(classes + 1):
+        places = np.flatnonzero(flat == label)
+        share = max(1, _CELLS_A_CLASS * (2 if label == BACKGROUND else 1) // images)
+        chosen.append(rng.choice(places, share, replace=False) if len(places) > share else places)
+    return np.concatenate(chosen)
+
+
+def _windows(width: int, height: int, block: int) -> Iterator[tuple[int, int, int, int]]:
+    for top in range(0, height, block):
+        for left in range(0, width, block):
+            yield left, top, min(left + block, width), min(top + block, height)
