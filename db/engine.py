@@ -55,9 +55,8 @@ def _tune_sqlite(engine: Engine) -> None:
     def connect(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None  # transactions begin where SQLAlchemy says so, below
         cursor = dbapi_connection.cursor()
-        for pragma in (
+        for pragma in (  # and WAL, which db.upgrade turns on once it knows that the file is Maploop's
             f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
-            "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
             "recursive_triggers=ON",  # or INSERT OR REPLACE would delete past the append-only triggers

@@ -11,13 +11,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import inspect
+from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import Database
+from db.engine import BUSY_TIMEOUT_SECONDS, Database
 from db.errors import DatabaseError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+UPGRADE_LOCK = 0x4D61706C6F6F70  # any number that nobody else locks in the same PostgreSQL database
 
 
 def alembic_config() -> Config:
@@ -39,13 +40,30 @@ def _state(database: Database) -> tuple[str | None, bool]:
             revision = MigrationContext.configure(connection).get_current_revision()
             return revision, bool(inspect(connection).get_table_names())
     except (DBAPIError, CommandError) as error:
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        msg = f"{_name(database)} cannot be read as a database: {reason}. Restore a backup, or name another file."
+        msg = (
+            f"{_name(database)} cannot be read as a database: {_reason(error)}. Restore a backup, or name another file."
+        )
         raise DatabaseError(msg) from error
 
 
 def _name(database: Database) -> str:
     return database.engine.url.render_as_string(hide_password=True)
+
+
+def _reason(error: DBAPIError | CommandError) -> str:
+    return str(getattr(error, "orig", error)).strip().splitlines()[0]
+
+
+def _write_ahead(database: Database) -> None:
+    """Have SQLite keep a write-ahead log, so that readers and a writer do not wait for one another."""
+    try:
+        with closing(sqlite3.connect(str(database.engine.url.database), timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        msg = (
+            f"{_name(database)} cannot be written: {error}. Close what else has it open, and check who may write to it."
+        )
+        raise DatabaseError(msg) from error
 
 
 def backup(database: Database, revision: str) -> Path | None:
@@ -67,8 +85,6 @@ def upgrade(database: Database) -> Path | None:
     """Bring the schema up to date; the backup's path when an older database was upgraded. Raises DatabaseError."""
     known = known_revisions()
     revision, has_tables = _state(database)
-    if revision == known[-1]:
-        return None
     if revision is None and has_tables:
         msg = f"{_name(database)} holds tables that Maploop did not make: name another database."
         raise DatabaseError(msg)
@@ -78,15 +94,21 @@ def upgrade(database: Database) -> Path | None:
             "upgrade Maploop, or restore the backup beside it."
         )
         raise DatabaseError(msg)
+    if database.is_sqlite:
+        _write_ahead(database)
+    if revision == known[-1]:
+        return None
     copy = backup(database, revision) if revision else None
     config = alembic_config()
     try:
         with database.write() as connection:
+            if not database.is_sqlite:
+                connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
             # Another process may have been faster; alembic then finds nothing left to do.
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
+    except (DBAPIError, CommandError) as error:
+        reason = _reason(error)
         kept = f" The copy made before is {copy}." if copy else ""
         msg = f"Upgrading {_name(database)} failed and changed nothing: {reason}.{kept}"
         raise DatabaseError(msg) from error
