@@ -96,9 +96,9 @@ def sample_size_for(margin: float, population: int, expected_rate: float = 0.5, 
     if population <= 0:
         return 0
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    unlimited = z**2 * expected_rate * (1 - expected_rate) / margin**2
+    unlimited = max(1.0, z**2 * expected_rate * (1 - expected_rate) / margin**2)
     corrected = unlimited / (1 + (unlimited - 1) / population)
-    return min(population, max(1, math.ceil(corrected - 1e-9)))
+    return min(population, math.ceil(corrected - 1e-9))
 
 
 def margin_for(n: float, population: int, expected_rate: float = 0.5, confidence: float = CONFIDENCE) -> float:

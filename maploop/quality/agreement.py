@@ -1,0 +1,264 @@
+"""What the finished audits of a project say: agreement, errors, what was missed and overlap, by annotator and class."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, select
+
+from db.models import Annotator, Audit, AuditSample, Decision, Feature, Tile, TileFeature
+from maploop.imagery.tilemath import Tile as TileAddress
+from maploop.project import ProjectView
+from maploop.quality.audits import standing_decisions
+from maploop.quality.comparison import FeatureComparison, Opinion, Unscored, compare
+from maploop.quality.statistics import Metric, cohen_kappa, krippendorff_alpha, mean, proportion
+
+
+@dataclass(frozen=True)
+class AuditComparison:
+    """One finished audit: the tile as its annotator had left it then, against the reviewer's blind decisions."""
+
+    audit_id: int
+    sample_id: int
+    tile_id: int
+    address: TileAddress
+    tile_status: str
+    outcome: str | None
+    annotator_id: int
+    annotator: str
+    reviewer_id: int
+    finished_at: datetime
+    features: tuple[FeatureComparison, ...]
+    unscored: tuple[Unscored, ...]
+
+    @property
+    def everything(self) -> tuple[FeatureComparison | Unscored, ...]:
+        """All features that were looked at."""
+        return (*self.features, *self.unscored)
+
+    @property
+    def disagreements(self) -> tuple[FeatureComparison, ...]:
+        """What the reviewer holds to be wrong or missing."""
+        return tuple(each for each in self.features if each.finding not in ("agreed", "only_annotator"))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures for one annotator, one class, both, or all (empty name: any).
+
+    tiles           audited tiles that go into them
+    kappa           agreement beyond chance on what was predicted: Cohen's kappa over class or "not there"; for one
+                    class, over "is it that"
+    errors          share of predicted features on which the reviewer says otherwise
+    missed          share of the features the reviewer says are there that nobody had drawn or kept
+    overlap         mean overlap of the geometries that both keep (see `FeatureComparison`)
+    only_annotator  features the annotator drew and the reviewer did not: no error, somebody looked closer
+    """
+
+    annotator: str
+    class_name: str
+    tiles: int
+    kappa: Metric
+    errors: Metric
+    missed: Metric
+    overlap: Metric
+    only_annotator: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """Figures over finished audits: all together, then by annotator, by class and by both.
+
+    `alpha` is Krippendorff's, over everybody who judged a feature, for when several reviewers looked at the same tiles.
+    """
+
+    audits: tuple[AuditComparison, ...]
+    overall: Scores
+    by_annotator: tuple[Scores, ...]
+    by_class: tuple[Scores, ...]
+    by_both: tuple[Scores, ...]
+    alpha: Metric
+    reviewers: int
+
+
+def results_of(connection: Connection, project: ProjectView, sample_id: int | None = None) -> Results:
+    """The results of one spot check, or of all of the project's."""
+    audits = compare_audits(connection, project, sample_id=sample_id)
+    names = _names(connection, audits)
+    annotators = sorted({each.annotator_id for audit in audits for each in audit.everything})
+    classes = [each for each in project.classes if _has_class(audits, each.id)]
+    return Results(
+        audits=tuple(audits),
+        overall=_scores(audits, "", None, "", None),
+        by_annotator=tuple(_scores(audits, names[person], person, "", None) for person in annotators),
+        by_class=tuple(_scores(audits, "", None, each.name, each.id) for each in classes),
+        by_both=tuple(
+            _scores(audits, names[person], person, each.name, each.id) for person in annotators for each in classes
+        ),
+        alpha=_alpha(audits),
+        reviewers=len({audit.reviewer_id for audit in audits}),
+    )
+
+
+def compare_audit(connection: Connection, project: ProjectView, audit_id: int) -> AuditComparison | None:
+    """One audit's comparison; None until it is finished, so that nobody sees half a blind opinion."""
+    found = compare_audits(connection, project, audit_id=audit_id)
+    return found[0] if found else None
+
+
+def compare_audits(
+    connection: Connection, project: ProjectView, *, sample_id: int | None = None, audit_id: int | None = None
+) -> list[AuditComparison]:
+    """All finished audits (of one spot check), each held against its tile as it was when the audit was finished."""
+    query = (
+        select(
+            Audit.id,
+            Audit.sample_id,
+            Audit.tile_id,
+            Audit.annotator_id,
+            Audit.finished_at,
+            Audit.outcome,
+            AuditSample.reviewer_id,
+            Annotator.name,
+            Tile.z,
+            Tile.x,
+            Tile.y,
+            Tile.status,
+        )
+        .join(AuditSample, AuditSample.id == Audit.sample_id)
+        .join(Annotator, Annotator.id == Audit.annotator_id)
+        .join(Tile, Tile.id == Audit.tile_id)
+        .where(AuditSample.project_id == project.id, Audit.finished_at.is_not(None))
+        .order_by(Audit.id)
+    )
+    if sample_id is not None:
+        query = query.where(Audit.sample_id == sample_id)
+    if audit_id is not None:
+        query = query.where(Audit.id == audit_id)
+    log = _Log(connection, query)
+    return [log.compare(project, row) for row in connection.execute(query).mappings()]
+
+
+class _Log:
+    """Everything decided on the features of audited tiles, read at once."""
+
+    def __init__(self, connection: Connection, audits: Select[*tuple[Any, ...]]) -> None:
+        chosen = audits.order_by(None).subquery()
+        self.features: dict[int, dict[int, RowMapping]] = defaultdict(dict)
+        self.work: dict[int, list[RowMapping]] = defaultdict(list)
+        self.blind: dict[int, list[RowMapping]] = defaultdict(list)
+        columns = (Feature.id, Feature.prediction_id, Feature.verdict, Feature.class_id, Feature.geometry)
+        on_tiles = (
+            select(TileFeature.tile_id, *columns)
+            .join(Feature, Feature.id == TileFeature.feature_id)
+            .where(TileFeature.tile_id.in_(select(chosen.c.tile_id)))
+        )
+        for row in connection.execute(on_tiles).mappings():
+            self.features[row["tile_id"]][row["id"]] = row
+        shared = (Decision.id, Decision.feature_id, Decision.prediction_id, Decision.annotator_id, Decision.verdict)
+        decisions = select(
+            *shared, Decision.class_id, Decision.geometry, Decision.previous_id, Decision.stored_at, Decision.audit_id
+        ).order_by(Decision.seq)
+        touched = select(TileFeature.feature_id).where(TileFeature.tile_id.in_(select(chosen.c.tile_id)))
+        for row in connection.execute(
+            decisions.where(Decision.feature_id.in_(touched), Decision.audit_id.is_(None))
+        ).mappings():
+            self.work[row["feature_id"]].append(row)
+        for row in connection.execute(decisions.where(Decision.audit_id.in_(select(chosen.c.id)))).mappings():
+            self.blind[row["audit_id"]].append(row)
+
+    def compare(self, project: ProjectView, audit: RowMapping) -> AuditComparison:
+        reviewed = {each: _opinion(row) for each, row in standing_decisions(self.blind[audit["id"]]).items()}
+        annotated: dict[int, Opinion] = {}
+        predicted = {row["feature_id"] for row in self.blind[audit["id"]] if row["prediction_id"] is not None}
+        for feature, row in self.features[audit["tile_id"]].items():
+            if row["prediction_id"] is not None:
+                predicted.add(feature)
+            if log := self.work[feature]:
+                if stands := standing_decisions(log, audit["finished_at"]).get(feature):
+                    annotated[feature] = _opinion(stands)
+            elif row["verdict"] is not None:  # decided without a decision: brought in from elsewhere
+                annotated[feature] = Opinion(audit["annotator_id"], row["verdict"], row["class_id"], row["geometry"])
+        features, unscored = compare(
+            project, audit["annotator_id"], audit["reviewer_id"], annotated, reviewed, predicted
+        )
+        return AuditComparison(
+            audit_id=audit["id"],
+            sample_id=audit["sample_id"],
+            tile_id=audit["tile_id"],
+            address=TileAddress(audit["z"], audit["x"], audit["y"]),
+            tile_status=audit["status"],
+            outcome=audit["outcome"],
+            annotator_id=audit["annotator_id"],
+            annotator=audit["name"],
+            reviewer_id=audit["reviewer_id"],
+            finished_at=audit["finished_at"],
+            features=tuple(features),
+            unscored=tuple(unscored),
+        )
+
+
+def _opinion(row: RowMapping) -> Opinion:
+    return Opinion(row["annotator_id"], row["verdict"], row["class_id"], row["geometry"])
+
+
+def _names(connection: Connection, audits: Iterable[AuditComparison]) -> dict[int, str]:
+    people = {each.annotator_id for audit in audits for each in audit.everything}
+    rows = connection.execute(select(Annotator.id, Annotator.name).where(Annotator.id.in_(people)))
+    return {row.id: row.name for row in rows}
+
+
+def _has_class(audits: Iterable[AuditComparison], class_id: int) -> bool:
+    return any(each.class_id == class_id for audit in audits for each in audit.everything)
+
+
+def _scores(
+    audits: Sequence[AuditComparison], annotator: str, annotator_id: int | None, class_name: str, class_id: int | None
+) -> Scores:
+    def belongs(each: FeatureComparison | Unscored) -> bool:
+        return annotator_id in (None, each.annotator_id) and class_id in (None, each.class_id)
+
+    features = [each for audit in audits for each in audit.features if belongs(each)]
+    unscored = sum(belongs(each) for audit in audits for each in audit.unscored)
+    asked = [each for each in features if each.predicted]
+    there = [each for each in features if each.reviewed is not None]
+    overlaps = [each.overlap for each in features if each.overlap is not None]
+    return Scores(
+        annotator=annotator,
+        class_name=class_name,
+        tiles=sum(
+            any(belongs(each) for each in audit.everything)
+            or (class_id is None and annotator_id in (None, audit.annotator_id))
+            for audit in audits
+        ),
+        kappa=_kappa(audits, annotator_id, class_id),
+        errors=proportion(sum(each.finding != "agreed" for each in asked), len(asked), len(asked) + unscored),
+        missed=proportion(sum(each.finding == "missed" for each in there), len(there)),
+        overlap=mean(overlaps, sum(each.annotated is not None and each.reviewed is not None for each in features)),
+        only_annotator=sum(each.finding == "only_annotator" for each in features),
+    )
+
+
+def _kappa(audits: Sequence[AuditComparison], annotator_id: int | None, class_id: int | None) -> Metric:
+    """Over everything predicted that this person decided: for one class both ways of taking another count."""
+    asked = [
+        (each.annotated, each.reviewed)
+        for audit in audits
+        for each in audit.features
+        if each.predicted and annotator_id in (None, each.annotator_id)
+    ]
+    if class_id is None:
+        return cohen_kappa([first for first, _ in asked], [second for _, second in asked])
+    return cohen_kappa([first == class_id for first, _ in asked], [second == class_id for _, second in asked])
+
+
+def _alpha(audits: Iterable[AuditComparison]) -> Metric:
+    units: dict[int, dict[int, int | None]] = defaultdict(dict)
+    for audit in audits:
+        for each in audit.features:
+            if each.predicted:
+                units[each.feature_id][each.annotator_id] = each.annotated
+                units[each.feature_id][audit.reviewer_id] = each.reviewed
+    return krippendorff_alpha(list(units.values()))
