@@ -19,19 +19,21 @@ from rasterio import Affine
 from rasterio._err import CPLE_BaseError  # the base of GDAL's own errors has no public name
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
+from rasterio.transform import from_gcps
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 from maploop.errors import ImageryError
 from maploop.imagery.bands import Bands, choose_bands, choose_stretch, to_rgba
 from maploop.imagery.info import Bounds, SourceInfo
-from maploop.imagery.tilemath import EARTH_CIRCUMFERENCE, MAX_ZOOM, Tile
+from maploop.imagery.tilemath import EARTH_CIRCUMFERENCE, MAX_LATITUDE, MAX_ZOOM, Tile
 
 WEB_MERCATOR = "EPSG:3857"
 TILE_SIZE = 256
 IDLE_HANDLES = 4  # files kept open for the next reader
 WARP_ERROR_PIXELS = 0.01  # how far the fast transform may stray; GDAL's 0.125 would show at tile borders
 WITH_ALPHA = {"uint8", "uint16"}
+MAX_BARE_PIXELS = 4_000_000_000  # without overviews; to find the covered tiles all of them are read
 ZOOMS_BELOW_OVERVIEWS = 4  # further out than this, a tile would read too much of the file
 
 
@@ -40,8 +42,13 @@ def describe_geotiff(path: Path) -> SourceInfo:
     path = path.resolve()
     with _errors(path), _open(path) as dataset, _warped(dataset) as whole:
         bands = choose_bands(dataset)
-        resolution = float(min(whole.res))
-        native = math.log2(EARTH_CIRCUMFERENCE / TILE_SIZE / resolution)
+        if dataset.width * dataset.height > MAX_BARE_PIXELS and not dataset.overviews(1):
+            msg = (
+                f"{path.name!r} has {dataset.width} x {dataset.height} pixels and no overviews, too slow to draw: "
+                "convert it with gdal_translate -of COG."
+            )
+            raise ImageryError(msg)
+        native = math.log2(EARTH_CIRCUMFERENCE / TILE_SIZE / _resolution(dataset, whole))
         max_zoom = min(max(round(native), 0), MAX_ZOOM)
         coarsest = max([1, *dataset.overviews(1)])
         tags = dataset.tags()
@@ -69,7 +76,7 @@ class GeoTiffSource:
         with self._borrow() as handle:
             self._bands = choose_bands(handle.dataset)
             with _warped(handle.dataset) as whole:
-                self._resolution = float(min(whole.res))
+                self._resolution = _resolution(handle.dataset, whole)
         if info.stretch is not None and len(info.stretch) != len(self._bands.indexes):
             msg = f"{self._path.name!r} has other bands than when it was imported: import it again."
             raise ImageryError(msg)
@@ -178,8 +185,23 @@ def _crs_of(dataset: Any) -> Any:
     return crs
 
 
+def _resolution(dataset: Any, whole: Any) -> float:
+    """EPSG:3857 metres a pixel in the middle of the image; `whole` knows where the middle is a pole.
+
+    The resolution that GDAL would choose is an average, far off for imagery of the world or across the antimeridian.
+    """
+    points, _ = dataset.gcps
+    affine = from_gcps(points) if points else dataset.transform
+    column, row = dataset.width / 2, dataset.height / 2
+    corners = [affine @ (column + dx, row + dy) for dx, dy in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
+    xs, ys = transform(_crs_of(dataset), WEB_MERCATOR, *zip(*corners, strict=True))
+    area = abs((xs[1] - xs[0]) * (ys[2] - ys[0]) - (xs[2] - xs[0]) * (ys[1] - ys[0]))
+    return math.sqrt(area) if math.isfinite(area) and area > 0 else float(min(whole.res))
+
+
 def _geographic(mercator: Bounds) -> Bounds:
     west, south, east, north = transform_bounds(WEB_MERCATOR, "EPSG:4326", *mercator)
+    south, north = max(south, -MAX_LATITUDE), min(north, MAX_LATITUDE)
     return (west, south, east, north) if west < east else (-180.0, south, 180.0, north)
 
 

@@ -85,6 +85,35 @@ def test_what_is_said_of_a_cog_fits_it(geotiff: GeoTiffMaker, texture: Texture) 
     assert SourceInfo.from_json(info.to_json()) == info
 
 
+def test_imagery_of_the_world_has_a_sensible_zoom(geotiff: GeoTiffMaker) -> None:
+    pixels = np.full((3, 900, 1800), 9, dtype=np.uint8)
+    info = describe(geotiff(pixels, "EPSG:4326", transform=Affine(0.2, 0.0, -180.0, 0.0, -0.2, 90.0)))
+    assert info.max_zoom == 3
+    assert info.bounds == pytest.approx((-180.0, -85.0511, 180.0, 85.0511), abs=1e-3)
+    assert (open_source(info).read(Tile(0, 0, 0), 256)[..., 3] == 255).all()
+
+
+def test_across_the_antimeridian_both_sides_are_drawn(geotiff: GeoTiffMaker) -> None:
+    pixels = np.full((3, 500, 500), 9, dtype=np.uint8)
+    info = describe(geotiff(pixels, "EPSG:32760", transform=Affine(100, 0, 800_000, 0, -100, 8_000_000)))
+    assert info.max_zoom == 11
+    source = open_source(info)
+    for longitude in (179.95, -179.9):
+        assert (source.read(tile_at(longitude, -18.3, 12), 64)[..., 3] == 255).all()
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_giant_without_overviews_is_refused_at_once(geotiff: GeoTiffMaker, tmp_path: Path) -> None:
+    options = {"driver": "GTiff", "count": 1, "dtype": "uint8", "tiled": True, "sparse_ok": True, "bigtiff": "YES"}
+    path = tmp_path / "giant.tif"
+    with rasterio.open(
+        path, "w", width=100_000, height=100_000, crs="EPSG:3857", transform=Affine(1, 0, 0, 0, -1, 0), **options
+    ):
+        pass
+    with pytest.raises(ImageryError, match=r"100000 x 100000 pixels and no overviews.*gdal_translate -of COG"):
+        describe(path)
+
+
 def test_outside_its_bounds_it_is_transparent(geotiff: GeoTiffMaker, texture: Texture) -> None:
     source = opened(geotiff(texture()))
     assert not source.read(tile_at(LONGITUDE + 0.1, LATITUDE, 19), 256).any()
