@@ -69,21 +69,26 @@ def test_the_schema_refuses_a_word_that_is_not_one_of_its_own(database: Database
         connection.execute(insert(Tile).values(project_id=1, z=1, x=0, y=0, quadkey="0", shuffle=0.1, split="holdout"))
 
 
-def test_threads_that_count_up_never_lose_a_step(database: Database) -> None:
+def count_up(database: Database, steps: int) -> None:
+    """Read a number and write the next one, each time in a transaction."""
+    for _ in range(steps):
+        with database.write() as connection:
+            # The row is locked by reading it, as PostgreSQL needs to be told.
+            value = connection.execute(select(Project.zoom).with_for_update()).scalar_one()
+            connection.execute(update(Project).values(zoom=value + 1))
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one database", "a database each"])
+def test_writers_that_count_up_never_lose_a_step(database: Database, database_url: str, apart: bool) -> None:
     with database.write() as connection:
         connection.execute(insert(Project).values(id=1, name="Kampala", zoom=0, seed="s"))
-
-    def count_up(_: int) -> None:
-        for _ in range(10):
-            with database.write() as connection:
-                # The row is locked by reading it, as PostgreSQL needs to be told.
-                value = connection.execute(select(Project.zoom).with_for_update()).scalar_one()
-                connection.execute(update(Project).values(zoom=value + 1))
-
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(count_up, range(8)))
+    databases = [connect(database_url) if apart else database for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count_up, databases, [10] * 4))
     with database.read() as connection:
-        assert connection.execute(select(Project.zoom)).scalar_one() == 80
+        assert connection.execute(select(Project.zoom)).scalar_one() == 40
+    for opened in databases:
+        opened.close()
 
 
 WRITER = """
