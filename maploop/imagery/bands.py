@@ -53,16 +53,21 @@ def _palette(dataset: Any) -> NDArray[np.uint8]:
     return table
 
 
+def needs_stretch(dataset: Any, bands: Bands) -> bool:
+    """Whether the bands are something else than plain 8 bit or a palette."""
+    eight = all(dataset.dtypes[index - 1] == "uint8" for index in bands.indexes)
+    return bands.palette is None and not (eight and _bits(dataset, bands) == 8)
+
+
 def choose_stretch(dataset: Any, bands: Bands) -> Stretch | None:
-    """The black and white value of each band, None when the bands are plain 8 bit already or have a palette.
+    """The black and white value of each band, None where no stretch is needed.
 
     Taken once over the whole raster (2nd and 98th percentile of valid pixels), so that every tile gets the same.
     """
-    if bands.palette is not None:
+    if not needs_stretch(dataset, bands):
         return None
-    bits = {int(dataset.tags(index, ns="IMAGE_STRUCTURE").get("NBITS", 8)) for index in bands.indexes}
     if all(dataset.dtypes[index - 1] == "uint8" for index in bands.indexes):
-        return None if max(bits) == 8 else tuple((0.0, 2.0 ** max(bits) - 1.0) for _ in bands.indexes)
+        return tuple((0.0, 2.0 ** _bits(dataset, bands) - 1.0) for _ in bands.indexes)
     values, valid = _sample(dataset, bands.indexes)
     stretch = []
     for band in values:
@@ -70,6 +75,11 @@ def choose_stretch(dataset: Any, bands: Bands) -> Stretch | None:
         low, high = np.percentile(seen, [LOW_PERCENTILE, HIGH_PERCENTILE]) if seen.size else (0.0, 1.0)
         stretch.append((float(low), float(high) if high > low else float(low) + 1.0))
     return tuple(stretch)
+
+
+def _bits(dataset: Any, bands: Bands) -> int:
+    """Bits of an 8-bit band that are in use."""
+    return max(int(dataset.tags(index, ns="IMAGE_STRUCTURE").get("NBITS", 8)) for index in bands.indexes)
 
 
 def _sample(dataset: Any, indexes: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[np.bool_]]:

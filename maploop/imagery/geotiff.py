@@ -24,7 +24,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform, transform_bounds
 
 from maploop.errors import ImageryError
-from maploop.imagery.bands import Bands, choose_bands, choose_stretch, to_rgba
+from maploop.imagery.bands import Bands, choose_bands, choose_stretch, needs_stretch, to_rgba
 from maploop.imagery.info import Bounds, SourceInfo
 from maploop.imagery.tilemath import EARTH_CIRCUMFERENCE, MAX_LATITUDE, MAX_ZOOM, Tile
 
@@ -77,10 +77,11 @@ class GeoTiffSource:
             self._bands = choose_bands(handle.dataset)
             with _warped(handle.dataset) as whole:
                 self._resolution = _resolution(handle.dataset, whole)
-        if info.stretch is not None and len(info.stretch) != len(self._bands.indexes):
+            expected = len(self._bands.indexes) if needs_stretch(handle.dataset, self._bands) else 0
+            status = self._path.stat()
+        if len(info.stretch or ()) != expected:
             msg = f"{self._path.name!r} has other bands than when it was imported: import it again."
             raise ImageryError(msg)
-        status = self._path.stat()
         identity = f"{info!r} {status.st_size} {status.st_mtime_ns}"
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
 

@@ -317,6 +317,13 @@ def test_a_file_that_has_gone_says_so(geotiff: GeoTiffMaker, texture: Texture) -
         open_source(info)
 
 
+def test_a_file_of_another_depth_than_imported_is_refused(geotiff: GeoTiffMaker, texture: Texture) -> None:
+    info = describe(geotiff(texture(64)))
+    geotiff(texture(64, 3, "uint16", 4000))
+    with pytest.raises(ImageryError, match="import it again"):
+        open_source(info)
+
+
 def test_a_changed_file_has_another_fingerprint(geotiff: GeoTiffMaker, texture: Texture) -> None:
     path = geotiff(texture(64))
     before = opened(path).fingerprint
