@@ -14,6 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from maploop.errors import InputError
 from maploop.sample.paint import Painter
@@ -110,7 +111,7 @@ def _painted(plan: Plan) -> Iterator[tuple[tuple[int, int, int, int], NDArray[np
     painter = Painter(plan)
     starts = range(0, plan.size, _BLOCK)
     boxes = [(x, y, min(_BLOCK, plan.size - x), min(_BLOCK, plan.size - y)) for y in starts for x in starts]
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with ThreadPoolExecutor(_WORKERS) as pool, threadpool_limits(1):  # the workers are threads enough
         for first in range(0, len(boxes), _WORKERS):  # no more blocks in memory than there are workers
             batch = boxes[first : first + _WORKERS]
             yield from zip(batch, pool.map(lambda box: painter.window(*box), batch), strict=True)

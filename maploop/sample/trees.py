@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from maploop.sample.sketch import SUN
@@ -80,12 +81,8 @@ def portrait(kind: str, variant: int, seed: int) -> Portrait:
 
 def scaled(original: Portrait, radius: int) -> Portrait:
     """The portrait at another radius in pixels, by area averaging."""
-    n, side = 2 * radius + 1, original.cover.shape[0]
-    edges = np.linspace(0, side, n + 1)
-    index = np.arange(side + 1)
-    cumulative = np.minimum(np.maximum(edges[1:, None] - index[None, :-1], 0), 1) - np.minimum(
-        np.maximum(edges[:-1, None] - index[None, :-1], 0), 1
-    )
-    weights = (cumulative / (side / n)).astype(np.float32)
-    colour = np.einsum("ij,jkc,lk->ilc", weights, original.colour, weights, optimize=True)
-    return Portrait(colour, weights @ original.cover @ weights.T)
+    bands = np.concatenate([original.colour, original.cover[..., None]], axis=2)
+    side = 2 * radius + 1
+    small = [Image.fromarray(band).resize((side, side), Image.Resampling.BOX) for band in np.moveaxis(bands, 2, 0)]
+    averaged = np.stack([np.asarray(band, dtype=np.float32) for band in small], axis=2)
+    return Portrait(averaged[..., :3], averaged[..., 3])
