@@ -1,4 +1,4 @@
-"""The real app as a process of its own, for benches: started as users start it, on a project laid out for the bench."""
+"""The real app as a process of its own, for benches and browser tests: started as users start it."""
 
 import os
 import signal
@@ -7,14 +7,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.error import URLError
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
+NO_SAMPLE = MappingProxyType({"MAPLOOP_SAMPLE": "0"})
 
 
 def free_port() -> int:
@@ -39,8 +41,11 @@ class App:
         self.process.wait()
 
 
-def start(data: Path, port: int | None = None) -> App:
-    """Start the app on a data folder and wait until it answers. Raises TimeoutError with its last words."""
+def start(data: Path, port: int | None = None, settings: Mapping[str, str] = NO_SAMPLE) -> App:
+    """Start the app on a data folder and wait until it answers; `settings` are environment variables.
+
+    What it prints goes to server.log in the data folder. Raises TimeoutError with its last words.
+    """
     port = port or free_port()
     log = data / "server.log"
     data.mkdir(parents=True, exist_ok=True)
@@ -49,7 +54,8 @@ def start(data: Path, port: int | None = None) -> App:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", *options, "--browser.gatherUsageStats=false"],
             cwd=ROOT,
-            env={**os.environ, "MAPLOOP_DATA": str(data), "MAPLOOP_SAMPLE": "0"},
+            env={**os.environ, "MAPLOOP_DATA": str(data), **settings},
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -62,7 +68,8 @@ def start(data: Path, port: int | None = None) -> App:
         except (URLError, OSError):
             time.sleep(0.02)
     process.kill()
-    msg = f"The app did not start: {log.read_text()[-2000:]}"
+    process.wait()
+    msg = f"The app did not start: {log.read_text()[-4000:]}"
     raise TimeoutError(msg)
 
 

@@ -1,25 +1,17 @@
 """The app as the README starts it, and a real Chromium that remembers everything it asked for."""
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Request, sync_playwright
 
+from bench.server import App, free_port, start
 from tests.conftest import absent
 
-START_SECONDS = 60
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -32,75 +24,29 @@ CHROMIUM_ARGUMENTS = [
 LOCAL_HOSTS = {"127.0.0.1", "localhost"}
 
 
-def free_port() -> int:
-    """A port on the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 @dataclass
 class AppServer:
-    """`streamlit run app.py` on a port and a data folder that outlive its process."""
+    """The app on a port and a data folder that outlive its process."""
 
-    root: Path
     data: Path
-    port: int
-    environment: dict[str, str]
-    log: Path
-    _process: subprocess.Popen[bytes] | None = field(default=None)
+    settings: dict[str, str]
+    port: int = field(default_factory=free_port)
+    _app: App | None = None
 
     @property
     def url(self) -> str:
         """The address of the overview page, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def database_url(self) -> str:
-        """The SQLAlchemy URL of the app's database."""
-        return self.environment.get("MAPLOOP_DATABASE_URL", f"sqlite:///{self.data / 'maploop.sqlite'}")
-
     def start(self) -> None:
-        """Start the app and wait until it answers. Raises RuntimeError with its log when it does not."""
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--server.port", str(self.port)],
-                cwd=self.root,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not self.healthy():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                msg = f"The app did not start:\n{self.log_text()}"
-                raise RuntimeError(msg)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.05)
-
-    def healthy(self) -> bool:
-        """Whether the app answers."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/_stcore/health")
-            return connection.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
+        """Start the app and wait until it answers."""
+        self._app = start(self.data, self.port, self.settings)
 
     def kill(self) -> None:
         """SIGKILL: no goodbye, nothing flushed."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        if self._app is not None:
+            self._app.kill()
+            self._app = None
 
     def restart(self) -> None:
         """Kill the app and start it again on the same port and data."""
@@ -109,25 +55,20 @@ class AppServer:
 
     def log_text(self) -> str:
         """Everything the app printed so far."""
-        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        log = self.data / "server.log"
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 
 class AppServers:
     """Starts apps for a test and ends them after it."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
-        self.root = root
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: list[AppServer] = []
 
-    def start(self, **environment: str) -> AppServer:
-        """A running app with a data folder of its own; `environment` adds settings, MAPLOOP_SAMPLE="0" for one."""
-        folder = self.folder / f"app{len(self.started)}"
-        data = folder / "data"
-        data.mkdir(parents=True)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAPLOOP_")}
-        settings = {"MAPLOOP_DATA": str(data), "MAPLOOP_USER": "anna", "PYTHONUNBUFFERED": "1", **environment}
-        server = AppServer(self.root, data, free_port(), inherited | settings, folder / "log")
+    def start(self, **settings: str) -> AppServer:
+        """A running app with a data folder of its own, with `settings` such as MAPLOOP_SAMPLE="0"."""
+        server = AppServer(self.folder / f"app{len(self.started)}", {"MAPLOOP_USER": "anna", **settings})
         self.started.append(server)
         server.start()
         return server
@@ -141,7 +82,7 @@ class AppServers:
 @pytest.fixture
 def app_servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AppServers]:
     """Starts apps with settings of the test's choice; their logs are shown when the test fails."""
-    servers = AppServers(request.config.rootpath, tmp_path / "apps")
+    servers = AppServers(tmp_path)
     yield servers
     servers.close()
     for number, server in enumerate(servers.started):
@@ -213,7 +154,7 @@ def record() -> Record:
 
 
 @pytest.fixture
-def page(chromium: Browser, record: Record, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(chromium: Browser, record: Record, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page of 1280 x 800; fails its test in the end when anything was asked of another machine."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
     opened = context.new_page()
