@@ -18,6 +18,7 @@ from maploop.sample.ways import draw_ways
 
 _SPECIAL: Final = ("school", "market", "park", "depot", "works", "pond")
 _BLOCKS_FOR_EACH: Final = 20  # of so many blocks, one is each of the special uses
+_GRID: Final = 0.001  # metres: corners closer than this are one, or outlines may cross themselves in degrees
 _GREEN: Final = {
     "school": 0.5,
     "market": 0.05,
@@ -45,7 +46,7 @@ class Plan:
         picture = shapely.box(0, 0, extent, extent)
         found = []
         for feature in self.sketch.truth:
-            for part in shapely.get_parts(shapely.intersection(feature.geometry, picture)):
+            for part in shapely.get_parts(shapely.intersection(feature.geometry, picture, grid_size=_GRID)):
                 enough = {"Polygon": part.area > 3.0, "LineString": part.length > 3.0, "Point": True}
                 if not part.is_empty and enough.get(part.geom_type, False):
                     found.append(TruthFeature(feature.class_name, part, feature.properties))

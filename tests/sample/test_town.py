@@ -16,7 +16,7 @@ from maploop.imagery.tilemath import count_tiles_covering
 from maploop.sample.paint import Painter
 from maploop.sample.place import ATTRIBUTION, CLASSES, SAMPLE_CRS, SAMPLE_ZOOM, raster_transform
 from maploop.sample.plan import Plan
-from maploop.sample.town import Town, checked_plan, make_town, paint_plan, truth_in_pixels
+from maploop.sample.town import Town, checked_plan, make_town, paint_plan, truth_in_degrees, truth_in_pixels
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,13 @@ def test_the_truth_is_valid_lies_on_the_picture_and_has_every_class(town: Town) 
         assert feature.geometry.is_valid
         assert frame.covers(feature.geometry)
         assert feature.geometry.geom_type == kinds[CLASSES[feature.class_name]]
+
+
+@pytest.mark.parametrize(("seed", "size"), [(1, 3072), (0, 256), (2, 1536)])
+def test_the_truth_of_any_seed_is_valid_in_pixels_and_in_degrees(seed: int, size: int) -> None:
+    other = checked_plan(seed, size)
+    for feature in (*truth_in_pixels(other), *truth_in_degrees(other)):
+        assert feature.geometry.is_valid, feature
 
 
 def test_the_truth_of_the_file_is_the_truth_of_the_pixels(town: Town, plan: Plan) -> None:
