@@ -6,13 +6,13 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
+from db.conditions import undecided
 from db.models import Annotator, Audit, Decision, Feature, Tile, TileEvent, TileFeature
 from db.types import utc_now
 from maploop.errors import AccessError, ConflictError, InputError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 from maploop.quality.samples import FINISHED, SampleView, audits_of, load_sample
-from maploop.review.queue import undecided
 
 MAX_COMMENT = 2000
 _ROWS_AT_ONCE = 5000  # below SQLite's limit of variables in one statement

@@ -4,14 +4,13 @@ from typing import Any
 
 import orjson
 import shapely
-from sqlalchemy import Connection, RowMapping, Select, and_, func, or_, select
+from sqlalchemy import Connection, RowMapping, Select, func, or_, select
 from sqlalchemy.orm import aliased
 
 from db.models import (
     Annotator,
     Decision,
     Feature,
-    FeatureClass,
     Imagery,
     Model,
     Prediction,
@@ -22,6 +21,7 @@ from db.models import (
 from maploop.errors import NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
+from maploop.quality.audits import standing_decisions
 from maploop.review.progress import progress_of
 
 
@@ -130,15 +130,11 @@ def _query() -> Select[Any]:
 
 
 def standing_in_audit(connection: Connection, audit: int) -> dict[int, RowMapping]:
-    """Feature id -> the audit's decision that stands, undone ones left out."""
-    undone = select(Decision.undoes).where(Decision.audit_id == audit, Decision.undoes.is_not(None))
+    """Feature id -> the audit's decision that stands."""
     rows = connection.execute(
-        select(Decision.__table__, FeatureClass.name.label("class_name"))
-        .join(FeatureClass, FeatureClass.id == Decision.class_id)
-        .where(and_(Decision.audit_id == audit, Decision.verdict != "undo", Decision.id.not_in(undone)))
-        .order_by(Decision.seq)
+        select(Decision.__table__).where(Decision.audit_id == audit).order_by(Decision.seq)
     ).mappings()
-    return {row["feature_id"]: row for row in rows}
+    return standing_decisions(rows)
 
 
 def _geojson(geometry: Any) -> Any:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, or_, select, update
 
+from db.conditions import undecided
 from db.models import Audit, AuditSample, Claim, Decision, Feature, Tile, TileEvent, TileFeature
 from db.types import utc_now
 from maploop.errors import ClaimError, ConflictError, InputError, MaploopError, NotFoundError
@@ -16,7 +17,6 @@ from maploop.review import claims
 from maploop.review.decisions import Desk, FeatureMovedError, Standing, already_stored, store_decision
 from maploop.review.deck import features_of, standing_in_audit
 from maploop.review.progress import progress_of
-from maploop.review.queue import undecided
 from maploop.review.wire import MAX_ENTRIES, DecisionEntry, TileEntry, parse_entry
 
 _TILE_AND_CLAIM = (

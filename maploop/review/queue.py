@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select
 
+from db.conditions import undecided
 from db.models import Claim, Decision, Feature, Prediction, Tile, TileEvent, TileFeature
 from db.types import utc_now
 from maploop.imagery.tilemath import Tile as TileAddress
@@ -36,11 +37,6 @@ def tile_row(connection: Connection, project_id: int, address: TileAddress) -> i
     """The id of a project's tile; None when the project does not have it."""
     where = {"project": project_id, "z": address.z, "x": address.x, "y": address.y}
     return connection.execute(_TILE, where).scalar()
-
-
-def undecided() -> ColumnElement[bool]:
-    """Features that still ask for attention."""
-    return and_(Feature.verdict.is_(None), Feature.withdrawn.is_(False), Feature.prediction_id.is_not(None))
 
 
 def _has_feature(condition: ColumnElement[bool]) -> ColumnElement[bool]:
