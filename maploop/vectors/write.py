@@ -12,6 +12,7 @@ import pyogrio
 from maploop.errors import VectorError
 from maploop.vectors.formats.ogr import first_line
 from maploop.vectors.geometry import GeometryType, geometry_types
+from maploop.vectors.write_geojson import write_geojson
 
 VectorFormat = Literal["geojson", "geopackage", "geoparquet", "flatgeobuf"]
 
@@ -55,12 +56,6 @@ def write_features(frame: geopandas.GeoDataFrame, path: Path | str, format: Vect
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_geojson(frame: geopandas.GeoDataFrame, path: Path) -> None:
-    pyogrio.write_dataframe(
-        frame, path, driver="GeoJSON", layer=path.stem, RFC7946="YES", COORDINATE_PRECISION="8", WRITE_NAME="NO"
-    )
-
-
 def _write_geopackage(frame: geopandas.GeoDataFrame, path: Path) -> None:
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _FIXED_TIME})
     types = geometry_types(frame.geometry.to_numpy())
@@ -88,7 +83,7 @@ def _write_flatgeobuf(frame: geopandas.GeoDataFrame, path: Path) -> None:
 
 
 _WRITERS: dict[VectorFormat, Any] = {
-    "geojson": _write_geojson,
+    "geojson": write_geojson,
     "geopackage": _write_geopackage,
     "geoparquet": _write_geoparquet,
     "flatgeobuf": _write_flatgeobuf,

@@ -1,6 +1,7 @@
 """Reading files in every format: what goes in, what is repaired, what is skipped and why."""
 
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pyogrio
 import pytest
 import shapely
@@ -267,7 +270,7 @@ def test_a_broken_line_of_newline_delimited_geojson_is_one_skipped_row(
         ("town.parquet", b"PAR1" + bytes(40) + b"PAR1", "is not sound GeoParquet"),
         ("town.gpkg", b"SQLite format 3\x00" + bytes(2000), "is damaged"),
         ("town.fgb", b"fgb\x03fgb\x00" + bytes(50), "has no layer with geometries"),
-        ("town.shp", b"\x00\x00\x27\x0a" + bytes(50), "is damaged"),
+        ("town.shp", b"\x00\x00\x27\x0a" + bytes(50), "lacks the .shx of its Shapefile"),
         ("town.zip", b"PK\x03\x04" + bytes(50), "is a damaged or locked zip"),
         ("town.dbf", b"anything", "is a part of a Shapefile"),
     ],
@@ -322,22 +325,23 @@ def test_a_zip_that_points_out_of_itself_writes_nothing_outside(
     assert [found.name for found in tmp_path.rglob("*") if found.is_file()] == ["evil.zip"]
 
 
-def test_a_row_with_damaged_binary_geometry_is_skipped_alone(
-    tmp_path: Path, town: geopandas.GeoDataFrame, classes: Classes
-) -> None:
-    import pyarrow
-    import pyarrow.parquet
+CURVE = struct.pack("<BII", 1, 8, 3) + struct.pack("<6d", 32.0, 0.0, 32.1, 0.1, 32.2, 0.0)
 
+
+@pytest.mark.parametrize("binary", [b"\x01\x03\x00\x00", b"", CURVE])
+def test_a_row_with_damaged_binary_geometry_is_skipped_alone(
+    binary: bytes, tmp_path: Path, town: geopandas.GeoDataFrame, classes: Classes
+) -> None:
     town.to_parquet(tmp_path / "town.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "town.parquet")
     wkb = table.column("geometry").to_pylist()
-    wkb[1] = wkb[1][:20]
+    wkb[1] = binary
     place = table.column_names.index("geometry")
     table = table.set_column(place, "geometry", pyarrow.array(wkb, pyarrow.binary()))
     pyarrow.parquet.write_table(table, tmp_path / "town.parquet")
     features, report = read_features(tmp_path / "town.parquet", classes=classes)
     assert features.rows.tolist() == [0, 2]
-    assert report.skipped == [{"row": 1, "reason": "its geometry is not valid binary"}]
+    assert report.skipped == [{"row": 1, "reason": "its geometry is not sound binary, or curved"}]
 
 
 def test_an_empty_collection_reads_as_nothing(write_json: WriteJson, classes: Classes) -> None:

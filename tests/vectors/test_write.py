@@ -5,6 +5,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pandas
 import pyogrio
 import pytest
 import shapely
@@ -117,6 +118,19 @@ def test_geojson_is_as_rfc_7946_has_it(tmp_path: Path, town: geopandas.GeoDataFr
     assert not shapely.LinearRing(ring[1]).is_ccw
     assert document["features"][2]["properties"] == {"class": "building", "score": None, "osm_id": 3}
     assert all(round(x, 8) == x for position in ring[0] for x in position)
+
+
+def test_geojson_takes_multi_geometries_dates_and_what_is_missing(tmp_path: Path) -> None:
+    frame = geopandas.GeoDataFrame(
+        {"seen": [pandas.Timestamp("2026-11-24"), pandas.NaT], "tags": [["a", 1], None], "n": [1.5, float("nan")]},
+        geometry=[shapely.MultiPoint([(1, 2), (3, 0.123456789)]), None],
+        crs=4326,
+    )
+    write_features(frame, tmp_path / "mixed.geojson", "geojson")
+    first, second = json.loads((tmp_path / "mixed.geojson").read_text(encoding="utf-8"))["features"]
+    assert first["properties"] == {"seen": "2026-11-24T00:00:00", "tags": ["a", 1], "n": 1.5}
+    assert first["geometry"] == {"type": "MultiPoint", "coordinates": [[1, 2], [3, 0.12345679]]}
+    assert second == {"type": "Feature", "properties": dict.fromkeys(["seen", "tags", "n"]), "geometry": None}
 
 
 def test_a_geopackage_has_a_layer_for_each_geometry_type(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pyogrio.raw
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from maploop.errors import VectorError
 from maploop.vectors.formats.table import SourceTable
@@ -25,6 +26,10 @@ _SHAPEFILE_PARTS = frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"})
 def read_ogr(path: Path, layer: str | None, *, shown: Path | None = None) -> list[SourceTable]:
     """Every layer with geometries, or the one named. `shown` is the path for messages. Raises VectorError."""
     shown = shown or path
+    path = path.resolve()  # GDAL takes some names that are not absolute for connections
+    if path.suffix.lower() == ".shp" and not any(path.with_suffix(suffix).exists() for suffix in (".shx", ".SHX")):
+        msg = f"{shown} lacks the .shx of its Shapefile: give all parts, best in one zip."
+        raise VectorError(msg)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what GDAL warns of is checked row by row later
@@ -64,9 +69,19 @@ def _as_list(column: NDArray[Any]) -> list[Any]:
 def geometries_from_wkb(wkb: object) -> tuple[NDArray[np.object_], dict[int, str]]:
     """Well-known binary, None where there is none -> geometries, and the rows whose bytes are no geometry."""
     binary = as_geometries(wkb)
-    geometries = as_geometries(shapely.from_wkb(binary, on_invalid="ignore"))
+    try:
+        geometries = as_geometries(shapely.from_wkb(binary, on_invalid="ignore"))
+    except NotImplementedError:  # curves, which one row may have and the others not
+        geometries = as_geometries([_geometry_from_wkb(item) for item in binary])
     broken = [row for row in np.flatnonzero(shapely.is_missing(geometries)).tolist() if binary[row] is not None]
-    return geometries, dict.fromkeys(broken, "its geometry is not valid binary")
+    return geometries, dict.fromkeys(broken, "its geometry is not sound binary, or curved")
+
+
+def _geometry_from_wkb(binary: object) -> BaseGeometry | None:
+    try:
+        return shapely.from_wkb(binary, on_invalid="ignore")  # type: ignore[call-overload, no-any-return]
+    except NotImplementedError:
+        return None
 
 
 def _crs(text: str | None) -> pyproj.CRS | None:
