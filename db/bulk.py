@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 from sqlalchemy import Column, Connection, Table, func, select
+from sqlalchemy.exc import OperationalError
 
 from db.models import Base, Project
 
@@ -41,16 +42,22 @@ def insert_rows(connection: Connection, model: type[Base], columns: Mapping[str,
     table = table_of(model)
     rows = zip(*(_bound(connection, table.c[name], values) for name, values in columns.items()), strict=True)
     names = ", ".join(f'"{name}"' for name in columns)
-    # The driver's own cursor: SQLAlchemy would build and keep a list of all parameters.
+    marks = ", ".join("?" * len(columns))
+    copy_in, insert_into = f'COPY "{table.name}" ({names}) FROM STDIN', f'INSERT INTO "{table.name}" ({names})'
+    # The driver's own cursor: SQLAlchemy knows no COPY, and would build and keep a list of all parameters.
+    driver = cast("Any", connection.dialect.loaded_dbapi)
     cursor = cast("Any", connection.connection.cursor())
-    if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(columns))
-        cursor.executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)  # noqa: S608  own names
-    else:
-        with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
-            for row in rows:
-                copy.write_row(row)
-    cursor.close()
+    try:
+        if connection.dialect.name == "sqlite":
+            cursor.executemany(f"{insert_into} VALUES ({marks})", rows)
+        else:
+            with cursor.copy(copy_in) as copy:
+                for row in rows:
+                    copy.write_row(row)
+    except driver.OperationalError as error:
+        raise OperationalError(insert_into, None, error) from error
+    finally:
+        cursor.close()
 
 
 def _bound(connection: Connection, column: Column[Any], values: Sequence[Any] | np.ndarray) -> Iterator[Any]:

@@ -232,6 +232,16 @@ def _check_text(arguments: list[str]) -> None:
             raise InputError(msg)
 
 
+def _database_trouble(error: Exception) -> str | None:
+    """What a database that is busy, full or gone says of itself; None when the error is none of its own."""
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
+
+    if not isinstance(error, OperationalError):
+        return None
+    reason = str(error.orig).strip().partition("\n")[0]
+    return f"The database cannot go on ({reason}), nothing was written: try again when that is mended."
+
+
 def run(arguments: list[str]) -> int:
     """Do what the arguments say -> the exit code: 0, or 2 after bad input."""
     try:
@@ -243,6 +253,11 @@ def run(arguments: list[str]) -> int:
         return fail(str(error), BAD_INPUT)
     except typer.Abort:
         return fail("Stopped.", 130)
+    except Exception as error:
+        trouble = _database_trouble(error)
+        if trouble is None:
+            raise
+        return fail(trouble, BAD_INPUT)
     return outcome if isinstance(outcome, int) else 0
 
 

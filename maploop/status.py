@@ -20,9 +20,9 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
     outside_imagery tiles that no imagery covers: nobody can review them yet
     """
     statuses = dict(
-        connection.execute(select(Tile.status, func.count()).where(Tile.project_id == project.id).group_by(Tile.status))
-        .tuples()
-        .all()
+        connection.execute(
+            select(Tile.status, func.count()).where(Tile.project_id == project.id).group_by(Tile.status)
+        ).all()
     )
     held = dict(
         connection.execute(
@@ -34,16 +34,12 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
                 Claim.expires_at > utc_now(),
             )
             .group_by(Tile.status)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     verdicts = dict(
         connection.execute(
             select(Feature.verdict, func.count()).where(Feature.project_id == project.id).group_by(Feature.verdict)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     tiles = {each: statuses.get(each, 0) - held.get(each, 0) for each in TILE_STATUSES}
     return {

@@ -108,5 +108,5 @@ def _models_of(connection: Connection, prediction_ids: Sequence[int]) -> dict[in
     for start in range(0, len(prediction_ids), _CHUNK):
         query = select(Prediction.id, Run.model_id).join(Run, Run.id == Prediction.run_id)
         chunk = prediction_ids[start : start + _CHUNK]
-        models.update(connection.execute(query.where(Prediction.id.in_(chunk))).tuples().all())
+        models.update(connection.execute(query.where(Prediction.id.in_(chunk))).all())
     return models

@@ -68,7 +68,7 @@ def features(database: Database) -> list[Any]:
 def tiles(database: Database) -> dict[Tile, Any]:
     """All tiles."""
     with database.read() as connection:
-        rows = connection.execute(select(*table_of(TileRow).columns)).all()
+        rows = connection.execute(select(*table_of(TileRow).columns).order_by(TileRow.x, TileRow.y)).all()
     return {Tile(row.z, row.x, row.y): row for row in rows}
 
 

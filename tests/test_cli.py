@@ -1,0 +1,232 @@
+"""The command line as pipelines meet it: exit codes, JSON, one line of trouble."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shapely
+from sqlalchemy import event
+
+from db import engine
+from maploop.cli import run
+from maploop.database import open_database
+from tests.intake.files import counts, feature, square, write
+
+NAME = "<img src=x onerror=alert(1)>"
+
+
+class Cli:
+    """Runs commands in this process against one database."""
+
+    def __init__(self, url: str, output: pytest.CaptureFixture[str]) -> None:
+        self.url = url
+        self.output = output
+
+    def __call__(self, *arguments: str) -> Any:
+        """The JSON that a command prints; it must end with 0 and say nothing on stderr."""
+        code = run([*arguments, "--json", "--db", self.url])
+        printed = self.output.readouterr()
+        assert (code, printed.err) == (0, "")
+        return json.loads(printed.out)
+
+    def refused(self, *arguments: str) -> str:
+        """The one line on stderr of a command that ends with 2 and changes nothing."""
+        before = counts(open_database(self.url))
+        code = run([*arguments, "--db", self.url])
+        printed = self.output.readouterr()
+        assert (code, printed.out) == (2, "")
+        assert counts(open_database(self.url)) == before
+        (line,) = printed.err.splitlines()
+        return line
+
+
+@pytest.fixture
+def cli(database_url: str, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Commands against an empty database, of each kind in turn."""
+    return Cli(database_url, capsys)
+
+
+@pytest.fixture
+def town(cli: Cli) -> Cli:
+    """The same with a project."""
+    cli("project", "create", "Town", "--class", "building:polygon", "--class", "well:point", "--zoom", "19")
+    return cli
+
+
+def test_a_project_is_made_and_its_status_told(cli: Cli) -> None:
+    made = cli("project", "create", NAME, "--class", "building:polygon", "--class", "road:line", "--seed", "s")
+    assert made == {
+        "project": NAME,
+        "zoom": 19,
+        "seed": "s",
+        "classes": {"building": "polygon", "road": "line"},
+    }
+    status = cli("status", NAME)
+    assert (status["project"], status["predictions"], status["annotations"]) == (NAME, 0, 0)
+    assert status["tiles"] == {"open": 0, "claimed": 0, "complete": 0, "approved": 0, "returned": 0}
+    assert status["decisions"] == {"accept": 0, "correct": 0, "reject": 0, "add": 0, "unsure": 0}
+
+
+def test_predictions_and_truth_show_in_the_status(town: Cli, tmp_path: Path) -> None:
+    path = write(tmp_path / "p.geojson", [square(1), square(25), feature(shapely.Point(0, 89)), square(45)])
+    answer = town("import", "predictions", "Town", str(path), "--model", NAME)
+    assert (answer["read"], answer["imported"], answer["repaired"], answer["model"]) == (4, 3, 0, NAME)
+    assert [row["row"] for row in answer["skipped"]] == [2]
+    truth = write(tmp_path / "t.geojson", [square(1), square(5), square(25, shift=0.2)])
+    answer = town("import", "annotations", "Town", str(truth), "--class", "building")
+    assert (answer["read"], answer["imported"], answer["skipped"]) == (3, 3, [])
+    status = town("status", "Town")
+    assert (status["predictions"], status["annotations"], status["undecided"]) == (3, 3, 1)
+    assert status["tiles"] == {"open": 1, "claimed": 0, "complete": 2, "approved": 0, "returned": 0}
+    assert status["decisions"] == {"accept": 1, "correct": 1, "reject": 0, "add": 1, "unsure": 0}
+
+
+def test_people_read_sentences(town: Cli, tmp_path: Path) -> None:
+    path = write(tmp_path / "p.geojson", [square(1), feature(square(9), kind="\x1b[31m\nship")])
+    arguments = ["import", "predictions", "Town", str(path), "--model", "m", "--db", town.url]
+    assert run([*arguments, "--class-field", "kind"]) == 2
+    assert "\x1b" not in town.output.readouterr().err
+    assert run(arguments) == 0
+    assert town.output.readouterr().out.splitlines()[0] == "Imported 2 of 2 rows, 0 repaired."
+    assert run(["status", "Town", "--db", town.url]) == 0
+    assert "2 predictions, 2 undecided, 0 annotations" in town.output.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["status", "Nowhere"], "There is no project 'Nowhere': 'Town'."),
+        (["status"], "Missing argument 'PROJECT'."),
+        (["status", "Town", "--jsno"], "No such option"),
+        (["nonsense"], "No such command 'nonsense'."),
+        (["project", "create", "Town", "--class", "a:polygon"], "There is a project 'Town' already"),
+        (["project", "create", "B", "--class", "a:shape"], "'shape' is not a geometry type"),
+        (["project", "create", "B", "--class", "a:polygon", "--zoom", "99"], "99 is not a working zoom"),
+        (["project", "create", "B", "--class", "a:polygon", "--zoom", "x"], "--zoom"),
+        (["project", "create", "a\nb\x7f", "--class", "a:polygon"], "is not a project name"),
+        (["import", "imagery", "Town", "/nowhere.tif"], "'/nowhere.tif' does not exist"),
+        (["import", "imagery", "Town", "/", "--bounds", "1,2"], "'1,2' are not bounds"),
+        (["import", "predictions", "Town", "/nowhere.geojson", "--model", "m"], "/nowhere.geojson is missing"),
+        (["import", "annotations", "Town", "/nowhere.geojson", "--class", "building"], "/nowhere.geojson is missing"),
+        (["import", "predictions", "Town", "/", "--model", "m"], "/ is not a file"),
+        (["status", "\udcff"], "is not UTF-8 text"),
+        (["serve", "--port", "0"], "--port"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(town: Cli, arguments: list[str], told: str) -> None:
+    assert told in town.refused(*arguments)
+
+
+def test_half_a_command_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import"]) == 2
+    assert capsys.readouterr().err == "Missing command.\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("maploop.sqlite", "is not a database URL"),
+        ("mysql://u@h/d", "not supported"),
+        ("sqlite://", "in memory"),
+        ("sqlite:////proc/none/x.sqlite", "Cannot open the database"),
+        ("postgresql://u:secret@127.0.0.1:1/d", "Cannot open the database"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_one_line(capsys: pytest.CaptureFixture[str], url: str, told: str) -> None:
+    assert run(["status", "Town", "--db", url]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert "secret" not in line
+
+
+def test_a_busy_database_is_one_line(
+    sqlite_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0)
+    assert run(["project", "create", "Town", "--class", "building:polygon", "--db", sqlite_url]) == 0
+    path = write(tmp_path / "p.geojson", [square(1)])
+    capsys.readouterr()
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert run(["import", "predictions", "Town", str(path), "--model", "m", "--db", sqlite_url]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "database is locked" in line
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_written(
+    sqlite_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["project", "create", "Town", "--class", "building:polygon", "--db", sqlite_url]) == 0
+    database = open_database(sqlite_url)
+    before = counts(database)
+    with database.read() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+
+    @event.listens_for(database.engine, "checkout")
+    def fill(connection: Any, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages + 10}")
+
+    path = write(tmp_path / "p.geojson", [square(3 * column) for column in range(2000)])
+    capsys.readouterr()
+    assert run(["import", "predictions", "Town", str(path), "--model", "m", "--db", sqlite_url]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "full" in line
+    assert counts(database) == before
+
+
+def maploop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from maploop.cli import main; main()", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_process_of_its_own_does_the_same(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'own.sqlite'}"
+    made = maploop("project", "create", "Town", "--class", "building:polygon", "--json", MAPLOOP_DATABASE_URL=url)
+    assert (made.returncode, made.stderr) == (0, "")
+    path = write(tmp_path / "p.geojson", [square(1)])
+    done = maploop("import", "predictions", "Town", str(path), "--model", "m", "--db", url, "--json")
+    assert (done.returncode, json.loads(done.stdout)["imported"], done.stderr) == (0, 1, "")
+    refused = maploop("import", "predictions", "Town", str(path), "--model", "m", "--db", url)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = "import sys; from maploop.cli import run; run(['--help']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage: maploop" in done.stdout
+    for heavy in ("sqlalchemy", "numpy", "shapely", "rasterio", "streamlit", "pydantic"):
+        assert f"'{heavy}'" not in done.stdout
+
+
+def test_kampala_from_end_to_end(cli: Cli, kampala: Path) -> None:
+    cli("project", "create", "Kampala", "--class", "building:polygon", "--zoom", "20")
+    imagery = cli("import", "imagery", "Kampala", str(kampala), "--licence", "CC BY 4.0", "--attribution", "OAM")
+    assert imagery["imported"] == 1
+    assert imagery["tiles"] == imagery["tiles_new"] > 0
+    labels = str(kampala / "labels.geojson")
+    answer = cli("import", "predictions", "Kampala", labels, "--model", "OpenStreetMap")
+    assert answer["read"] == 108
+    assert answer["imported"] + len(answer["skipped"]) >= 108
+    assert answer["repaired"] >= 1
+    assert answer["outside_imagery"] < answer["imported"]
+    assert "already" in cli.refused("import", "predictions", "Kampala", labels, "--model", "OpenStreetMap")
+    again = cli("import", "predictions", "Kampala", labels, "--model", "OpenStreetMap two")
+    assert (again["new"], again["updated"]) == (0, answer["imported"])
+    truth = cli("import", "annotations", "Kampala", labels, "--complete-all")
+    assert truth["accepted"] == answer["imported"]
+    status = cli("status", "Kampala")
+    assert (status["annotations"], status["undecided"]) == (answer["imported"], 0)
+    assert status["tiles"]["complete"] == truth["completed"]
