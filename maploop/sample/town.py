@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from maploop.errors import InputError
 from maploop.sample.paint import Painter
