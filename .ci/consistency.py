@@ -1,16 +1,18 @@
 """Does what is written agree with what is built? Part of `make check`; with --write, writes docs/cli.md anew.
 
-Versions in README and CHANGELOG, links between pages, registry hosts (a lock file with one works for its author alone)
-and the commands' help.
+Versions in README and CHANGELOG, the lock file, links between pages, registry hosts (a lock file with one works for its
+author alone) and the commands' help.
 """
 
-import importlib.util
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI_PAGE = ROOT / "docs" / "cli.md"
@@ -45,6 +47,17 @@ def wrong_versions() -> Iterator[str]:
     for named in re.findall(r"[Mm]aploop (\d+\.\d+\.\d+)", (ROOT / "README.md").read_text(encoding="utf-8")):
         if named != version:
             yield f"README.md: speaks of Maploop {named}, pyproject.toml says {version}."
+
+
+def stale_lock() -> Iterator[str]:
+    """Everything pyproject.toml asks for is pinned in requirements.lock, at a version that it allows."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = re.findall(r"^(\S+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        wanted = Requirement(text)
+        versions = [version for name, version in pins if name == canonicalize_name(wanted.name)]
+        if not any(wanted.specifier.contains(version) for version in versions):
+            yield f"requirements.lock: pins {versions or 'nothing'} for {text!r} of pyproject.toml: run `make lock`."
 
 
 def registry_hosts(paths: list[Path]) -> Iterator[str]:
@@ -84,12 +97,11 @@ def stale_cli_page() -> Iterator[str]:
 
 def main() -> int:
     """Print what disagrees, a line each; 1 when anything does."""
-    has_cli = importlib.util.find_spec("maploop.cli") is not None
     if "--write" in sys.argv[1:]:
         CLI_PAGE.write_text(cli_page(), encoding="utf-8")
         return 0
     paths = tracked_files()
-    problems = [*wrong_versions(), *registry_hosts(paths), *broken_links(paths), *(stale_cli_page() if has_cli else ())]
+    problems = [*wrong_versions(), *stale_lock(), *registry_hosts(paths), *broken_links(paths), *stale_cli_page()]
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
