@@ -181,6 +181,25 @@ def test_touching_a_border_is_not_sharing_a_tile() -> None:
     assert split.x[3:].tolist() == [TILE.x, TILE.x + 1]
 
 
+@pytest.mark.parametrize("zoom", [5, 13, 20, 24])
+def test_the_square_of_a_tile_is_in_that_tile_alone(zoom: int) -> None:
+    generator = np.random.default_rng(zoom)
+    tiles = [Tile(zoom, *(int(value) for value in generator.integers(0, 2**zoom, 2))) for _ in range(300)]
+    split = split_by_tiles(as_geometries([tile.polygon for tile in tiles]), zoom)
+    assert [Tile(*map(int, address)) for address in zip(split.z, split.x, split.y, strict=True)] == tiles
+
+
+def test_a_line_along_a_border_keeps_its_whole_length() -> None:
+    west, south, east, north = TILE.bounds
+    along = shapely.LineString([(west, south - (north - south)), (west, north), (east, (south + north) / 2)])
+    split = split_by_tiles(as_geometries([along]), TILE.z)
+    tiles = {Tile(*map(int, address)) for address in zip(split.z, split.x, split.y, strict=True)}
+    assert TILE in tiles
+    assert {tile.y for tile in tiles} == {TILE.y, TILE.y + 1}
+    parts = [part for tile in tiles for part in clip_to_tile(along, tile)]
+    assert shapely.union_all(parts).buffer(1e-9).covers(along)
+
+
 def test_a_diagonal_line_is_only_in_the_tiles_it_crosses() -> None:
     line = shapely.LineString([(32.6, 0.30), (32.65, 0.35)])
     split = split_by_tiles(as_geometries([line]), 19)

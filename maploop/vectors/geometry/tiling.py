@@ -91,15 +91,9 @@ def _ranges(geometries: Geometries, zoom: int) -> tuple[NDArray[np.int64], ...]:
     firsts = fractional_tile(west, north, zoom)
     ends = fractional_tile(east, south, zoom)
     last = 2**zoom - 1
-    x0, y0 = (np.clip(np.floor(_snapped(first)), 0, last).astype(np.int64) for first in firsts)
-    x1, y1 = (np.clip(np.ceil(_snapped(end)) - 1, 0, last).astype(np.int64) for end in ends)
+    x0, y0 = (np.clip(np.floor(first), 0, last).astype(np.int64) for first in firsts)
+    x1, y1 = (np.clip(np.ceil(end) - 1, 0, last).astype(np.int64) for end in ends)
     return x0, y0, np.maximum(x1 - x0, 0) + 1, np.maximum(y1 - y0, 0) + 1
-
-
-def _snapped(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fractions of tiles; what is as good as on a border is put on the border."""
-    whole = np.round(value)
-    return np.where(np.abs(value - whole) < _BORDER, whole, value)
 
 
 def _run_along(lines: Geometries, squares: Geometries, zoom: int) -> NDArray[np.bool_]:
