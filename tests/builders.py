@@ -10,7 +10,7 @@ with database.write() as connection:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +21,7 @@ from sqlalchemy import Connection, insert, select, update
 from db.models import (
     Audit,
     AuditSample,
+    Claim,
     Decision,
     Feature,
     Imagery,
@@ -264,6 +265,12 @@ def a_tile_event(connection: Connection, tile: PlacedTile, act: str, annotator: 
         insert(TileEvent).values(id=event_id, tile_id=tile.id, annotator_id=annotator, act=act, **values)
     )
     return event_id
+
+
+def a_claim(connection: Connection, tile: PlacedTile, annotator: int, *, expires_at: datetime | None = None) -> None:
+    """A lease on the tile, for an hour unless told otherwise."""
+    expires_at = expires_at or utc_now() + timedelta(hours=1)
+    connection.execute(insert(Claim).values(tile_id=tile.id, annotator_id=annotator, expires_at=expires_at))
 
 
 def a_sample(
