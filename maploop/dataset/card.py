@@ -1,0 +1,42 @@
+"""The dataset's card: what a person wants to know before using it, in Markdown."""
+
+import re
+from functools import lru_cache
+
+import jinja2
+import orjson
+
+from maploop.dataset.datasets import DatasetView
+from maploop.dataset.snapshot import Snapshot
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-!|&~$:@])")
+
+
+def card_of(dataset: DatasetView, snapshot: Snapshot) -> str:
+    """The card as Markdown; names and texts of people are escaped, so they show as they were typed."""
+    return _template().render(
+        manifest=dataset.manifest,
+        classes=snapshot.classes,
+        created_by=dataset.created_by,
+        created_at=f"{dataset.created_at:%Y-%m-%d}",
+    )
+
+
+def _markdown(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+@lru_cache(maxsize=1)
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("maploop.dataset", "."),
+        autoescape=False,  # noqa: S701  Markdown, escaped by the filters
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["md"] = _markdown
+    environment.filters["json"] = lambda text: orjson.dumps(text).decode()
+    environment.filters["n"] = lambda number: f"{number:,}"
+    return environment.get_template("card.md")

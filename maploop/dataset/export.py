@@ -1,0 +1,190 @@
+"""Exporting a frozen dataset: the same dataset gives the same bytes in every format, whole or not at all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from maploop.database import Database
+from maploop.dataset.card import card_of
+from maploop.dataset.datasets import DatasetView, Progress, freeze, imagery_sources, load_dataset
+from maploop.dataset.formats import Format, format_named
+from maploop.dataset.job import ExportCancelledError, ExportedFile, Job
+from maploop.dataset.manifest import imageless_tiles, untrainable_tiles, versions
+from maploop.dataset.reading import Sources
+from maploop.dataset.snapshot import SPLITS, Indices, Snapshot
+from maploop.dataset.split import Split
+from maploop.dataset.staging import put_in_place, staged
+from maploop.errors import InputError, LicenceError
+
+__all__ = ["ExportCancelledError", "ExportReport", "export", "freeze"]
+
+MANIFEST = "manifest.json"
+CARD = "card.md"
+NAMED_TILES = 5
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written where, and what was not.
+
+    refused     tiles that stayed out, by reason
+    notes       what a person should know of the files
+    """
+
+    dataset: str
+    format: str
+    path: Path
+    files: tuple[ExportedFile, ...]
+    refused: dict[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As the CLI prints it."""
+        return {
+            "dataset": self.dataset,
+            "format": self.format,
+            "path": str(self.path),
+            "files": [each.to_json() for each in self.files],
+            "refused": self.refused,
+            "notes": list(self.notes),
+        }
+
+
+def export(
+    database: Database,
+    dataset_id: str,
+    format: str,
+    out: Path | str,
+    *,
+    split: str | None = None,
+    with_images: bool = False,
+    sources: Sources | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> ExportReport:
+    """Write a dataset in a format to the folder `out`, or to the file `out` if it has the suffix of a one-file format.
+
+    A folder also gets `manifest.json` and `card.md`. Of an earlier export of the same format it is replaced; any other
+    folder that is not empty is refused. `with_images` adds pictures to COCO, which else has none. Raises InputError,
+    LicenceError when no tile may be used for training, ExportCancelledError when `cancelled` says so.
+    """
+    chosen = format_named(format)
+    wanted = _split_named(split)
+    target = Path(out).expanduser().absolute()
+    _check_target(target, chosen)
+    dataset = load_dataset(database, dataset_id)
+    snapshot = dataset.snapshot()
+    tiles, refused = _tiles(snapshot, chosen, with_images, wanted)
+    with staged(target) as folder:
+        job = Job(
+            dataset_id=dataset.id,
+            snapshot=snapshot,
+            folder=folder / "export",
+            split=wanted,
+            tiles=tiles,
+            sources=sources or imagery_sources(database),
+            progress=progress or (lambda _done, _total, _text: None),
+            cancelled=cancelled or (lambda: False),
+            with_images=with_images,
+        )
+        job.folder.mkdir()
+        job.notes.extend(_notes(job, refused))
+        chosen.write(job)
+        if _is_one_file(target, chosen):
+            put_in_place(job.folder / job.files[0].name, target, folder)
+            (only,) = job.files
+            files = (ExportedFile(target.name, only.sha256, only.examples),)
+            return ExportReport(dataset.id, chosen.name, target.parent, files, refused, tuple(job.notes))
+        _describe(job, dataset, chosen, refused)
+        put_in_place(job.folder, target, folder)
+    return ExportReport(dataset.id, chosen.name, target, tuple(job.files), refused, tuple(job.notes))
+
+
+def _split_named(text: str | None) -> Split | None:
+    if text is not None and text not in SPLITS:
+        msg = f"{text!r} is not a split: use {', '.join(SPLITS)}."
+        raise InputError(msg)
+    return text
+
+
+def _is_one_file(target: Path, format: Format) -> bool:
+    return bool(format.suffix) and target.suffix.lower() == format.suffix and not target.is_dir()
+
+
+def _check_target(target: Path, format: Format) -> None:
+    """Raises InputError unless the target is free, or holds an earlier export that may be replaced."""
+    if _is_one_file(target, format):
+        return
+    if target.exists() and not target.is_dir():
+        msg = f"{target} is a file: choose a folder for the {format.name} export."
+        raise InputError(msg)
+    if target.is_dir() and any(target.iterdir()):
+        try:
+            earlier = orjson.loads((target / MANIFEST).read_bytes())["export"]["format"]
+        except (OSError, ValueError, KeyError, TypeError):
+            earlier = None
+        if earlier != format.name:
+            what = f"holds a {earlier} export" if earlier else "is not empty"
+            msg = f"{target} {what}: choose another folder, or empty it."
+            raise InputError(msg)
+
+
+def _tiles(
+    snapshot: Snapshot, format: Format, with_images: bool, split: Split | None
+) -> tuple[dict[Split, Indices], dict[str, list[str]]]:
+    """Indices of the tiles that go in, by split, and those that do not, by reason. Raises LicenceError, InputError."""
+    refused: dict[str, list[str]] = {}
+    if format.training:
+        refused |= untrainable_tiles(snapshot)
+    barred = len(refused) > 0
+    if format.pictures or with_images:
+        refused |= imageless_tiles(snapshot)
+    names = {name for tiles in refused.values() for name in tiles}
+    kept = np.array([str(snapshot.tile(index)) not in names for index in range(len(snapshot.tiles.x))], dtype=np.bool_)
+    if not kept.any():
+        reasons = "; ".join(f"{reason} ({_some(tiles)})" for reason, tiles in refused.items())
+        msg = f"No tile can go into a {format.name} export: {reasons}."
+        raise LicenceError(msg) if barred else InputError(msg)
+    nothing = np.zeros(0, dtype=np.int64)
+    tiles = {
+        each: np.flatnonzero(kept & (snapshot.tiles.split == each)) if split in (None, each) else nothing
+        for each in SPLITS
+    }
+    return tiles, refused
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMED_TILES
+    return ", ".join(names[:NAMED_TILES]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _notes(job: Job, refused: dict[str, list[str]]) -> list[str]:
+    notes = [f"{len(tiles):,} tiles are left out, {reason}: {_some(tiles)}." for reason, tiles in refused.items()]
+    if job.split and not len(job.tiles[job.split]):
+        notes.append(f"No tile fell into {job.split}: the file is empty.")
+    return notes
+
+
+def _describe(job: Job, dataset: DatasetView, format: Format, refused: dict[str, list[str]]) -> None:
+    """Card and manifest; the manifest names every other file with its hash, so that it is the last."""
+    job.path(CARD).write_text(card_of(dataset, job.snapshot), "utf-8")
+    job.add(CARD, 0)
+    manifest = {
+        **dataset.manifest,
+        "created_by": dataset.created_by,
+        "created_at": dataset.created_at.isoformat(),
+        "export": {
+            "format": format.name,
+            "split": job.split,
+            "refused": refused,
+            "notes": job.notes,
+            "files": [each.to_json() for each in job.files],
+            "versions": versions(),
+            **job.facts,
+        },
+    }
+    job.path(MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")

@@ -1,0 +1,1 @@
+"""A module a format: pure conversion beside a thin `write_...(job)`."""
