@@ -97,7 +97,8 @@ def parse_tile(text: str) -> Tile:
 
 def tile_of_file(path: PurePath | str) -> Tile | None:
     """The tile a file's name stands for: `.../z/x/y.png` or a stem that ends in `x-y-z`; None when neither fits."""
-    stem = str(PurePath(path).with_suffix("")).replace("\\", "/")
+    path = PurePath(path)
+    stem = str(path.with_suffix("") if path.name else path).replace("\\", "/")
     try:
         if match := _PATH.search(stem):
             return Tile(*map(int, match.groups()))

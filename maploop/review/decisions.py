@@ -18,6 +18,7 @@ from maploop.review.wire import DecisionEntry
 from maploop.vectors.geometry import as_geometries, parse_geojson_geometry, split_by_tiles
 
 MAX_TILES_A_FEATURE = 400
+MAX_VERTICES = 10_000  # as many as an import keeps
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _undone(
 
 def _checked_geometry(geometry: dict[str, Any], geometry_type: Any, address: TileAddress) -> BaseGeometry:
     """A geometry from the browser, valid, touching the tile and not reaching far beyond it. Raises InputError."""
-    shape = parse_geojson_geometry(geometry, geometry_type)
+    shape = parse_geojson_geometry(geometry, geometry_type, max_vertices=MAX_VERTICES)
     if not shape.intersects(address.polygon):
         msg = f"The {geometry_type} lies outside tile {address}: draw it where the tile is."
         raise InputError(msg)
