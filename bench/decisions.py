@@ -1,6 +1,6 @@
 """Decisions stored through the real route: `python -m bench.decisions [--reviewers 1 8] [--tiles 300]`.
 
-Prints how long one decision takes until the answer says it is on disk, how many are stored a second, and whether any tile
+Prints how long one decision takes until the answer says it is on disk, how many are stored a second, and whether a tile
 was handed out twice.
 """
 

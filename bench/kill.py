@@ -1,7 +1,7 @@
 """Kill -9 at random moments under concurrent reviewers: `python -m bench.kill [--rounds 20] [--reviewers 8]`.
 
-Every round starts the app, lets the reviewers work, kills the app without warning, starts it again and lets each reviewer
-send what was not acknowledged. Counts what was acknowledged and is not there (lost) or is there twice (duplicated).
+Every round starts the app, lets the reviewers work, kills the app without warning, starts it again and lets each send
+what was not acknowledged. Counts what was acknowledged and is not there (lost) or is there twice (duplicated).
 """
 
 import argparse
