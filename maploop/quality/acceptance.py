@@ -46,6 +46,15 @@ def is_alone(connection: Connection, project: ProjectView, annotator_id: int) ->
     return connection.execute(others).first() is None
 
 
+def complete_when_alone(connection: Connection, project: ProjectView, annotator_id: int) -> int:
+    """How many tiles wait for the approval of somebody who works alone; 0 when there are others."""
+    if not is_alone(connection, project, annotator_id):
+        return 0
+    return connection.execute(
+        select(func.count()).where(Tile.project_id == project.id, Tile.status == "complete")
+    ).scalar_one()
+
+
 def return_tile(
     connection: Connection,
     project: ProjectView,

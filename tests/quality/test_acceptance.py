@@ -13,6 +13,7 @@ from maploop.quality.acceptance import (
     approve_annotator,
     approve_sample,
     approve_tile,
+    complete_when_alone,
     is_alone,
     return_tile,
 )
@@ -101,6 +102,8 @@ def test_own_work_is_approved_only_by_somebody_who_works_alone(town: Town) -> No
         assert not is_alone(connection, town.project, town.rita)
         with pytest.raises(AccessError, match="Others work on this project"):
             approve_all_own(connection, town.project, town.rita)
+        assert complete_when_alone(connection, town.project, town.rita) == 0
+        assert complete_when_alone(connection, town.project, town.anna) == 2
         approval = approve_all_own(connection, town.project, town.anna)
         assert approval.approved == 1
         assert [each.reason for each in approval.refused] == ["1 of its features is unsure or undecided"]
