@@ -8,6 +8,7 @@ import orjson
 
 from maploop.dataset.datasets import DatasetView
 from maploop.dataset.snapshot import Snapshot
+from maploop.quality.statistics import Metric
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-!|&~$:@])")
 
@@ -38,5 +39,6 @@ def _template() -> jinja2.Template:
     )
     environment.filters["md"] = _markdown
     environment.filters["json"] = lambda text: orjson.dumps(text).decode()
+    environment.filters["rate"] = lambda figures: Metric(**figures).text()
     environment.filters["n"] = lambda number: f"{number:,}"
     return environment.get_template("card.md")

@@ -1,5 +1,6 @@
 """What is known of a dataset beside its files: counts, prompt, imagery, people, agreement, versions."""
 
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,6 +12,7 @@ from db.models import Audit, Tile
 from maploop.dataset.selection import Scope, chosen
 from maploop.dataset.snapshot import NOBODY, SPLITS, Snapshot
 from maploop.project import ProjectView
+from maploop.quality.agreement import results_of
 
 _LIBRARIES = ("maploop", "numpy", "shapely", "pyogrio", "pyarrow", "geopandas", "pillow", "rasterio")
 
@@ -83,18 +85,22 @@ def _classes(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
 
 
 def agreement_of(connection: Connection, project: ProjectView, scope: Scope) -> dict[str, Any]:
-    """How many of the chosen tiles a second person has looked at blind, and what came of it."""
-    by_outcome = connection.execute(
-        select(Audit.outcome, func.count(Audit.tile_id.distinct()))
+    """What second, blind looks said so far: how many of the chosen tiles had one, and the project's figures over all.
+
+    Figures are as `quality.agreement.Scores` defines them, each with its denominator and interval.
+    """
+    audited = connection.execute(
+        select(func.count(Audit.tile_id.distinct()))
         .join(Tile, Tile.id == Audit.tile_id)
         .where(chosen(project, scope), Audit.finished_at.is_not(None))
-        .group_by(Audit.outcome)
-    )
-    outcomes = dict(by_outcome.all())
+    ).scalar_one()
+    scores = results_of(connection, project).overall
     return {
-        "audited_tiles": sum(outcomes.values()),
-        "approved": outcomes.get("approve", 0),
-        "returned": outcomes.get("return", 0),
+        "audited_tiles": audited,
+        "kappa": asdict(scores.kappa),
+        "errors": asdict(scores.errors),
+        "missed": asdict(scores.missed),
+        "overlap": asdict(scores.overlap),
     }
 
 
