@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from maploop.settings import get_settings
+from tests.conftest import absent
 
 
 @pytest.mark.parametrize("address", ["http://192.0.2.1/", "http://maps.example.org/", "http://[2001:db8::1]/"])
@@ -29,3 +30,12 @@ def test_settings_come_from_the_test_alone(tmp_path: Path, monkeypatch: pytest.M
 
 def test_nothing_is_left_of_the_settings_of_the_last_test() -> None:
     assert get_settings().port == 8501
+
+
+def test_what_is_missing_fails_in_ci_and_skips_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="Chromium is missing, and CI runs every test"):
+        absent("Chromium")
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match=r"Chromium is missing; \.ci/run installs it"):
+        absent("Chromium")
