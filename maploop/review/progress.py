@@ -42,10 +42,12 @@ class Progress(TypedDict):
 
 
 def progress_of(connection: Connection, project_id: int, annotator_id: int) -> Progress:
-    """The counts of PROGRESS; every one is answered from an index."""
+    """The counts of PROGRESS. Tiles without imagery cannot be reviewed and do not count."""
     statuses = dict(
         connection.execute(
-            select(Tile.status, func.count()).where(Tile.project_id == project_id).group_by(Tile.status)
+            select(Tile.status, func.count())
+            .where(Tile.project_id == project_id, Tile.imagery_id.is_not(None))
+            .group_by(Tile.status)
         ).all()
     )
     mine = connection.execute(
