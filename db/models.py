@@ -21,6 +21,8 @@ VERDICTS = ("accept", "correct", "reject", "add", "unsure")
 REASONS = ("not_there", "duplicate", "wrong_class", "bad_imagery")
 TILE_ACTS = ("complete", "reopen", "return", "approve")
 ORDERS = ("uncertainty", "place", "random", "mixed")
+RUN_STATUSES = ("running", "finished", "cancelled", "failed")
+OUTCOMES = ("pending", "ok", "failed")
 
 
 def one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
@@ -175,17 +177,60 @@ class Model(Base):
 
 
 class Run(Base):
-    """One model over some tiles."""
+    """One model over some tiles, or a file of its predictions, which is stored in one go.
+
+    `prompt_hash`: of everything beside model and pixels that shapes an answer. Tokens, cost (USD, empty when a price is
+    unknown) and seconds are the sums over its tiles. `worker` is who carries it out and `beat_at` the last sign of
+    life; a running one whose worker is gone can be resumed. `error`: why it failed as a whole.
+    """
 
     __tablename__ = "run"
+    __table_args__ = (one_of("status", RUN_STATUSES, "status"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), index=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("model.id"), index=True)
     source: Mapped[str] = mapped_column(default="")
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    status: Mapped[str] = mapped_column(String(9), default="finished")
+    prompt_hash: Mapped[str] = mapped_column(String(64), default="")
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    tiles: Mapped[int] = mapped_column(default=0)
+    input_tokens: Mapped[int] = mapped_column(default=0)
+    cached_tokens: Mapped[int] = mapped_column(default=0)
+    cache_write_tokens: Mapped[int] = mapped_column(default=0)
+    output_tokens: Mapped[int] = mapped_column(default=0)
+    cost: Mapped[float | None]
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    error: Mapped[str] = mapped_column(default="")
+    worker: Mapped[str] = mapped_column(default="")
+    beat_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
+
+
+class RunTile(Base):
+    """What became of one tile of a run: `pending` until it is predicted, or failed and why (`failure`, `message`).
+
+    Written together with the tile's predictions, so that a tile is never predicted, or paid for, twice.
+    """
+
+    __tablename__ = "run_tile"
+    __table_args__ = (one_of("status", OUTCOMES, "status"), {"sqlite_with_rowid": False})
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    tile_id: Mapped[int] = mapped_column(ForeignKey("tile.id"), primary_key=True, index=True)
+    status: Mapped[str] = mapped_column(String(7), default="pending")
+    failure: Mapped[str | None] = mapped_column(String(16))
+    message: Mapped[str] = mapped_column(default="")
+    features: Mapped[int] = mapped_column(default=0)
+    dropped: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    input_tokens: Mapped[int] = mapped_column(default=0)
+    cached_tokens: Mapped[int] = mapped_column(default=0)
+    cache_write_tokens: Mapped[int] = mapped_column(default=0)
+    output_tokens: Mapped[int] = mapped_column(default=0)
+    cost: Mapped[float | None]
+    seconds: Mapped[float] = mapped_column(default=0.0)
 
 
 class Feature(Base):

@@ -208,8 +208,22 @@ def upgrade() -> None:
         sa.Column("model_id", BigKey, nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("report", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(length=9), nullable=False),
+        sa.Column("prompt_hash", sa.String(length=64), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("tiles", BigKey, nullable=False),
+        sa.Column("input_tokens", BigKey, nullable=False),
+        sa.Column("cached_tokens", BigKey, nullable=False),
+        sa.Column("cache_write_tokens", BigKey, nullable=False),
+        sa.Column("output_tokens", BigKey, nullable=False),
+        sa.Column("cost", sa.Double(), nullable=True),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("beat_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("status IN ('running', 'finished', 'cancelled', 'failed')", name=op.f("ck_run_status")),
         sa.ForeignKeyConstraint(["model_id"], ["model.id"], name=op.f("fk_run_model_id_model")),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_run_project_id_project")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
@@ -217,6 +231,30 @@ def upgrade() -> None:
     with op.batch_alter_table("run") as batch_op:
         batch_op.create_index(batch_op.f("ix_run_model_id"), ["model_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_run_project_id"), ["project_id"], unique=False)
+
+    op.create_table(
+        "run_tile",
+        sa.Column("run_id", BigKey, nullable=False),
+        sa.Column("tile_id", BigKey, nullable=False),
+        sa.Column("status", sa.String(length=7), nullable=False),
+        sa.Column("failure", sa.String(length=16), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("features", BigKey, nullable=False),
+        sa.Column("dropped", sa.JSON(), nullable=False),
+        sa.Column("input_tokens", BigKey, nullable=False),
+        sa.Column("cached_tokens", BigKey, nullable=False),
+        sa.Column("cache_write_tokens", BigKey, nullable=False),
+        sa.Column("output_tokens", BigKey, nullable=False),
+        sa.Column("cost", sa.Double(), nullable=True),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.CheckConstraint("status IN ('pending', 'ok', 'failed')", name=op.f("ck_run_tile_status")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_run_tile_run_id_run")),
+        sa.ForeignKeyConstraint(["tile_id"], ["tile.id"], name=op.f("fk_run_tile_tile_id_tile")),
+        sa.PrimaryKeyConstraint("run_id", "tile_id", name=op.f("pk_run_tile")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("run_tile") as batch_op:
+        batch_op.create_index(batch_op.f("ix_run_tile_tile_id"), ["tile_id"], unique=False)
 
     op.create_table(
         "tile_feature",
