@@ -67,17 +67,26 @@ def _write_ahead(database: Database) -> None:
 
 
 def backup(database: Database, revision: str) -> Path | None:
-    """Copy an SQLite database beside itself, complete with what is still in its log; None on a server."""
+    """Copy an SQLite database beside itself, complete with what is still in its log; None on a server.
+
+    Raises DatabaseError, and leaves no half copy, when there is no room or the copy fails.
+    """
     if not database.is_sqlite:
         return None
     source = Path(str(database.engine.url.database))
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = source.with_name(f"{source.stem}-backup-{revision}-{stamp}{source.suffix}")
-    if shutil.disk_usage(source.parent).free < source.stat().st_size * 2:
-        msg = f"No room to back up {source} before upgrading it: free {source.stat().st_size * 2} bytes first."
+    needed = source.stat().st_size * 2
+    if shutil.disk_usage(source.parent).free < needed:
+        msg = f"No room to back up {source} before upgrading it: free {needed:,} bytes first."
         raise DatabaseError(msg)
-    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
-        original.backup(copy)
+    try:
+        with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+            original.backup(copy)
+    except sqlite3.Error as error:
+        target.unlink(missing_ok=True)
+        msg = f"{source} was not upgraded, because backing it up to {target} failed: {error}."
+        raise DatabaseError(msg) from error
     return target
 
 
@@ -96,20 +105,26 @@ def upgrade(database: Database) -> Path | None:
         raise DatabaseError(msg)
     if database.is_sqlite:
         _write_ahead(database)
-    if revision == known[-1]:
-        return None
-    copy = backup(database, revision) if revision else None
+    return None if revision == known[-1] else _migrate(database, known[-1])
+
+
+def _migrate(database: Database, newest: str) -> Path | None:
+    """Back up and upgrade in one write transaction, so that of several processes one does both."""
     config = alembic_config()
+    copy: Path | None = None
     try:
         with database.write() as connection:
             if not database.is_sqlite:
                 connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
-            # Another process may have been faster; alembic then finds nothing left to do.
+            revision = MigrationContext.configure(connection).get_current_revision()
+            if revision == newest:
+                return None  # another process was faster
+            if revision is not None:
+                copy = backup(database, revision)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except (DBAPIError, CommandError) as error:
-        reason = _reason(error)
         kept = f" The copy made before is {copy}." if copy else ""
-        msg = f"Upgrading {_name(database)} failed and changed nothing: {reason}.{kept}"
+        msg = f"Upgrading {_name(database)} failed and changed nothing: {_reason(error)}.{kept}"
         raise DatabaseError(msg) from error
     return copy

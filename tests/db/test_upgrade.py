@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -226,8 +227,12 @@ def test_an_address_that_leads_nowhere_is_refused_in_one_line(url: str, message:
 
 
 def _upgrade_at_once(
-    url: str, barrier: "multiprocessing.synchronize.Barrier", answers: "multiprocessing.Queue[str]"
+    url: str,
+    migrations: Path,
+    barrier: "multiprocessing.synchronize.Barrier",
+    answers: "multiprocessing.Queue[str]",
 ) -> None:
+    db.upgrade.MIGRATIONS = migrations
     database = connect(url)
     barrier.wait(30)
     try:
@@ -239,19 +244,51 @@ def _upgrade_at_once(
     database.close()
 
 
-def test_processes_that_start_at_once_upgrade_once(blank_url: str) -> None:
+def upgrade_in_processes(url: str, count: int = 3) -> list[str]:
+    """Start processes that upgrade at the same moment; what each of them says."""
     context = multiprocessing.get_context("spawn")
-    barrier, answers = context.Barrier(3), context.Queue()
-    processes = [context.Process(target=_upgrade_at_once, args=(blank_url, barrier, answers)) for _ in range(3)]
+    barrier, answers = context.Barrier(count), context.Queue()
+    arguments = (url, db.upgrade.MIGRATIONS, barrier, answers)
+    processes = [context.Process(target=_upgrade_at_once, args=arguments) for _ in range(count)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 3
-    assert [answers.get(timeout=1) for _ in processes] == ["ok"] * 3
-    database = connect(blank_url)
-    assert revision_of(database) == known_revisions()[-1]
-    database.close()
+    assert [process.exitcode for process in processes] == [0] * count
+    return [answers.get(timeout=1) for _ in processes]
+
+
+def test_processes_that_start_at_once_make_the_schema_once(blank: Database, blank_url: str) -> None:
+    assert upgrade_in_processes(blank_url) == ["ok"] * 3
+    assert revision_of(blank) == known_revisions()[-1]
+
+
+def test_processes_that_start_at_once_upgrade_and_back_up_once(
+    database: Database, database_url: str, make_version: MakeVersion
+) -> None:
+    before = revision_of(database)
+    later = make_version()
+    assert upgrade_in_processes(database_url) == ["ok"] * 3
+    assert revision_of(database) == later
+    if database.is_sqlite:
+        (backup,) = backups_beside(Path(str(database.engine.url.database)))
+        with closing(sqlite3.connect(backup)) as copy:
+            assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(before,)]
+
+
+def test_without_room_for_a_backup_nothing_is_upgraded(
+    sqlite_database: Database, make_version: MakeVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = revision_of(sqlite_database)
+    make_version()
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+    with pytest.raises(
+        DatabaseError, match=r"No room to back up .*maploop\.sqlite before upgrading it: free [\d,]+ bytes"
+    ):
+        upgrade(sqlite_database)
+    assert revision_of(sqlite_database) == before
+    assert backups_beside(Path(str(sqlite_database.engine.url.database))) == []
 
 
 def test_the_password_is_never_shown(postgresql_url: str) -> None:
