@@ -112,13 +112,25 @@ def show_dataset(dataset: DatasetView, first: bool) -> None:
             for each in exports:
                 offer(dataset, each)
         for each in exports:
-            for note in each.notes:
+            for note in (*each.notes, *cost_notes(each)):
                 st.caption(plain(f"{FORMATS[each.format].label}: {note}"))
         card, manifest = st.tabs(["Card", "Manifest"])
         card.code(exports[0].card if exports else "Export the dataset to get its card.", language="markdown")
         with manifest:
             shown = {name: each.manifest["export"] for each in exports for name in [each.format]}
             st.json({**dataset.manifest, "exports": shown}, expanded=1)
+
+
+def cost_notes(stored: StoredExport) -> list[str]:
+    """What training on the files would cost, where that was estimated."""
+    estimate = stored.manifest["export"].get("estimate")
+    if not estimate:
+        return []
+    costs = ", ".join(f"{cost:,.2f} {estimate['currency']} on {model}" for model, cost in estimate["cost"].items())
+    return [
+        f"training takes about {estimate['billed_tokens']:,} tokens in {estimate['epochs']} epochs: "
+        f"{costs} (prices of {estimate['prices_of']})."
+    ]
 
 
 def offer(dataset: DatasetView, stored: StoredExport) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from maploop.contract import picture_of
 from maploop.dataset.reading import Sources
-from maploop.dataset.snapshot import NOBODY, SPLITS, Indices, Snapshot
+from maploop.dataset.snapshot import SPLITS, Indices, Snapshot
 from maploop.dataset.split import Split
 from maploop.errors import ConflictError
 from maploop.imagery.info import ImagerySource
@@ -96,10 +96,6 @@ class Job:
                 raise ConflictError(msg)
             self._opened[index] = source
         return self._opened[index]
-
-    def has_picture(self, tile: int) -> bool:
-        """Whether imagery covers the tile."""
-        return bool(self.snapshot.tiles.imagery[tile] != NOBODY)
 
     def path(self, name: str) -> Path:
         """Where a file of the export is written; its folders are made."""

@@ -139,6 +139,19 @@ def test_progress_is_told_and_a_cancelled_export_leaves_nothing(local_ground: Gr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "done"]
 
 
+def test_a_page_that_reruns_in_the_middle_leaves_nothing(local_ground: Ground, tmp_path: Path) -> None:
+    class Rerun(BaseException):
+        """What Streamlit raises inside the script that it ends."""
+
+    def rerun(done: int, _total: int, _text: str) -> None:
+        if done:
+            raise Rerun
+
+    with pytest.raises(Rerun):
+        exported(local_ground, "yolo", tmp_path / "out", progress=rerun)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def test_a_killed_export_leaves_no_half_file_and_the_next_one_clears_up(local_ground: Ground, tmp_path: Path) -> None:
     dataset = freeze(local_ground.database, local_ground.project, annotator="anna", sources=local_ground.sources)
     script = f"""

@@ -84,6 +84,7 @@ def test_one_button_exports_and_the_files_can_be_downloaded(ground: Ground) -> N
     assert not app.exception
     assert "is exported" in said(app)
     assert "OpenAI trains on 10 or more" in said(app).replace("\\", "")
+    assert "USD on gpt-4o" in said(app).replace("\\", "")
     (dataset,) = list_datasets(ground.database, ground.project)
     assert [each.format for each in stored_exports(dataset)] == ["openai", "coco", "geojson"]
     keys = [each.proto.id for each in app.get("download_button")]
