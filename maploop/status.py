@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from db.conditions import undecided
 from db.models import TILE_STATUSES, VERDICTS, Claim, Decision, Feature, Prediction, Run, Tile
 from db.types import utc_now
 from maploop.project import ProjectView
@@ -54,12 +55,7 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
         ).scalar_one(),
         "annotations": sum(verdicts.get(each, 0) for each in ANNOTATIONS),
         "undecided": connection.execute(
-            select(func.count()).where(
-                Feature.project_id == project.id,
-                Feature.verdict.is_(None),
-                Feature.withdrawn.is_(False),
-                Feature.prediction_id.is_not(None),
-            )
+            select(func.count()).where(Feature.project_id == project.id, undecided())
         ).scalar_one(),
         "tiles": {
             "open": tiles["open"],

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select, update
-from sqlalchemy.sql.expression import bindparam
+from sqlalchemy import Connection, select
 
-from db.bulk import insert_rows, lock_project, reserve_ids
+from db.bulk import insert_rows, lock_project, reserve_ids, update_rows
 from db.models import Imagery
 from db.models import Tile as TileRow
 from maploop.dataset.split import split_of, unit_hash
@@ -55,11 +54,7 @@ def ensure_tiles(
 
 def cover(connection: Connection, tile_ids: Sequence[int], imagery_id: int | None) -> None:
     """Say which imagery covers existing tiles; None: none does."""
-    if tile_ids:
-        connection.execute(
-            update(TileRow).where(TileRow.id == bindparam("tile")).values(imagery_id=imagery_id),
-            [{"tile": each} for each in tile_ids],
-        )
+    update_rows(connection, TileRow, tile_ids, {"imagery_id": [imagery_id] * len(tile_ids)})
 
 
 def _insert(

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete
 
 from db.bulk import insert_rows
 from db.models import TileFeature
@@ -82,12 +82,8 @@ def keep_places(connection: Connection, tile_ids: NDArray[np.int64], feature_ids
 def drop_places(connection: Connection, feature_ids: Sequence[int]) -> set[int]:
     """Take features off their tiles -> the ids of those tiles."""
     left: set[int] = set()
-    found = select(TileFeature.tile_id).where(TileFeature.feature_id.in_(bindparam("features", expanding=True)))
+    gone = delete(TileFeature).where(TileFeature.feature_id.in_(bindparam("features", expanding=True)))
     for start in range(0, len(feature_ids), _CHUNK):
-        left.update(connection.execute(found, {"features": feature_ids[start : start + _CHUNK]}).scalars())
-    if feature_ids:
-        connection.execute(
-            delete(TileFeature).where(TileFeature.feature_id == bindparam("feature")),
-            [{"feature": each} for each in feature_ids],
-        )
+        chunk = feature_ids[start : start + _CHUNK]
+        left.update(connection.execute(gone.returning(TileFeature.tile_id), {"features": chunk}).scalars())
     return left

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from db.bulk import insert_rows, lock_project, reserve_ids
+from db.bulk import MANY, insert_rows, lock_project, refresh_statistics, reserve_ids, update_rows
+from db.conditions import undecided
 from db.models import Claim, Feature, Model, Prediction, Run, Tile, TileFeature
 from db.types import utc_now
 from maploop.database import Database
@@ -90,7 +92,7 @@ def check_not_stored(connection: Connection, project: ProjectView, run: NewRun) 
     for row in earlier:
         if row.report.get("fingerprint") == run.fingerprint:
             msg = (
-                f"{run.source} was imported for model {run.model!r} already, as run {row.id} on "
+                f"{Path(run.source).name} was imported for model {run.model!r} already, as run {row.id} on "
                 f"{row.started_at:%Y-%m-%d %H:%M} UTC: import it --again if that is meant."
             )
             raise ConflictError(msg)
@@ -156,10 +158,12 @@ class _Writer:
         verdicts[self.recalled.met] = self.recalled.known.verdicts[self.recalled.found[self.recalled.met]]
         self._insert_features()
         self._insert_predictions(run_id, verdicts)
+        if len(self.table) >= MANY:
+            refresh_statistics(self.connection, Tile, Feature, TileFeature, Prediction)
         held = self._held_features()
         updated, kept = self._update_features(verdicts, held)
         withdrawn = self._withdraw(model_id, held)
-        refresh_uncertainty(self.connection, sorted({*self.tile_ids.tolist(), *self.left_tiles}))
+        refresh_uncertainty(self.connection, self.project.id, sorted({*self.tile_ids.tolist(), *self.left_tiles}))
         stored = StoredRun(
             run=run_id,
             imported=len(self.table),
@@ -265,18 +269,16 @@ class _Writer:
         shown = [index for index in undecided if self.feature_ids[index] not in held]
         if not shown:
             return 0, len(undecided)
-        self.connection.execute(
-            update(Feature)
-            .where(Feature.id == bindparam("feature"), Feature.verdict.is_(None))
-            .values(prediction_id=bindparam("prediction"), geometry=bindparam("outline"), withdrawn=False),
-            [
-                {
-                    "feature": int(self.feature_ids[index]),
-                    "prediction": int(self.prediction_ids[index]),
-                    "outline": self.wkb[index],
-                }
-                for index in shown
-            ],
+        update_rows(
+            self.connection,
+            Feature,
+            self.feature_ids[shown],
+            {
+                "prediction_id": self.prediction_ids[shown],
+                "geometry": self.wkb[shown],
+                "withdrawn": [False] * len(shown),
+            },
+            while_empty="verdict",
         )
         moved = self._moved(np.array(shown))
         self.left_tiles |= drop_places(self.connection, self.feature_ids[moved].tolist())
@@ -303,21 +305,14 @@ class _Writer:
             .join(Run, Run.id == Prediction.run_id)
             .where(
                 Feature.project_id == self.project.id,
-                Feature.verdict.is_(None),
-                Feature.withdrawn.is_(False),
+                undecided(),
                 Feature.class_id.in_(np.unique(self.class_ids).tolist()),
                 Run.model_id != model_id,
             )
         ).all()
         gone = {row.feature_id for row in touched if row.tile_id in tiles} - matched - held
-        if gone:
-            self.left_tiles.update(row.tile_id for row in touched if row.feature_id in gone)
-            self.connection.execute(
-                update(Feature)
-                .where(Feature.id == bindparam("feature"), Feature.verdict.is_(None))
-                .values(withdrawn=True),
-                [{"feature": each} for each in sorted(gone)],
-            )
+        self.left_tiles.update(row.tile_id for row in touched if row.feature_id in gone)
+        update_rows(self.connection, Feature, sorted(gone), {"withdrawn": [True] * len(gone)}, while_empty="verdict")
         return len(gone)
 
     def _outside_imagery(self) -> int:

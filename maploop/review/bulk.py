@@ -8,9 +8,9 @@ from uuid import UUID
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select
 
-from db.bulk import insert_rows, reserve_ids
+from db.bulk import insert_rows, reserve_ids, update_rows
 from db.models import Decision, Feature, Prediction, Run
 from db.types import utc_now
 from maploop.predict.memory import Known
@@ -84,21 +84,17 @@ def move_features(
     decision_ids: Sequence[str],
 ) -> None:
     """Leave features as decisions say: parallel columns, outlines as WKB. Their tiles are the caller's business."""
-    if not decision_ids:
-        return
-    names = ("feature", "to_verdict", "to_class", "to_outline", "to_decision")
-    rows = zip(feature_ids.tolist(), verdicts, class_ids.tolist(), outlines.tolist(), decision_ids, strict=True)
-    connection.execute(
-        update(Feature)
-        .where(Feature.id == bindparam("feature"))
-        .values(
-            verdict=bindparam("to_verdict"),
-            class_id=bindparam("to_class"),
-            geometry=bindparam("to_outline"),
-            decision_id=bindparam("to_decision"),
-            withdrawn=False,
-        ),
-        [dict(zip(names, row, strict=True)) for row in rows],
+    update_rows(
+        connection,
+        Feature,
+        feature_ids,
+        {
+            "verdict": verdicts,
+            "class_id": class_ids,
+            "geometry": outlines,
+            "decision_id": decision_ids,
+            "withdrawn": [False] * len(decision_ids),
+        },
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select
 
-from db.bulk import insert_rows, lock_project, reserve_ids
+from db.bulk import MANY, insert_rows, lock_project, refresh_statistics, reserve_ids, update_rows
+from db.conditions import undecided
 from db.models import Annotator, Claim, Feature, Tile, TileEvent, TileFeature
 from db.types import utc_now
 from maploop.database import Database
@@ -129,13 +130,15 @@ class _Writer:
         verdicts = self.known.verdicts[self.found[self.met]]
         annotated = np.isin(verdicts, _ANNOTATIONS)
         self._add(self.new)
+        if len(self.new) >= MANY:
+            refresh_statistics(self.connection, Tile, Feature, TileFeature)
         deciding = self.met[~annotated]
         accepted = self._decide(deciding)
         rejected, busy = self._reject(wanted)
         touched = np.isin(self.placement.feature, np.concatenate([self.new, deciding]))
         changed = set(self.tile_ids[self.placement.tile[touched]].tolist())
         completed = self._complete(wanted - busy, changed)
-        refresh_uncertainty(self.connection, sorted(wanted | self.left_tiles))
+        refresh_uncertainty(self.connection, self.project.id, sorted(wanted | self.left_tiles))
         covered = np.isin(self.tile_ids, sorted(imagery_tiles))
         return StoredTruth(
             imported=len(self.table),
@@ -205,21 +208,19 @@ class _Writer:
     def _reject(self, tiles: set[int]) -> tuple[int, set[int]]:
         """Reject what is undecided on the tiles and of the file's classes -> how many; tiles with others undecided."""
         classes = set(self.class_ids.tolist())
-        undecided = self.connection.execute(
+        rows = self.connection.execute(
             select(TileFeature.feature_id, TileFeature.tile_id, Feature.class_id)
             .join(Feature, Feature.id == TileFeature.feature_id)
             .where(
                 Feature.project_id == self.project.id,
-                Feature.verdict.is_(None),
-                Feature.withdrawn.is_(False),
-                Feature.prediction_id.is_not(None),
+                undecided(),
             )
             .order_by(TileFeature.feature_id, TileFeature.tile_id)
         ).all()
-        here = [row for row in undecided if row.tile_id in tiles]
+        here = [row for row in rows if row.tile_id in tiles]
         busy = {row.tile_id for row in here if row.class_id not in classes}
         wrong = {row.feature_id: row.tile_id for row in reversed(here) if row.class_id in classes}
-        self.left_tiles.update(row.tile_id for row in undecided if row.feature_id in wrong)
+        self.left_tiles.update(row.tile_id for row in rows if row.feature_id in wrong)
         before = features_with_ids(self.connection, list(wrong))
         verdicts, decisions = ["reject"] * len(before), new_ids(len(before))
         outlines: NDArray[Any] = shapely.to_wkb(before.geometries)
@@ -262,11 +263,17 @@ class _Writer:
                 "stored_at": [now] * len(finished),
             },
         )
-        self.connection.execute(
-            update(Tile)
-            .where(Tile.id == bindparam("tile"))
-            .values(status="complete", finished_by=self.annotator, finished_at=now, comment=""),
-            [{"tile": each} for each in finished],
+        count = len(finished)
+        update_rows(
+            self.connection,
+            Tile,
+            finished,
+            {
+                "status": ["complete"] * count,
+                "finished_by": [self.annotator] * count,
+                "finished_at": [now] * count,
+                "comment": [""] * count,
+            },
         )
         return len(finished)
 
