@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import mercantile
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
-from db.models import Tile
+from db.models import Imagery, Tile
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 
@@ -47,6 +47,29 @@ class Coverage:
     def geojson(self) -> dict[str, Any]:
         """A FeatureCollection of squares with `status`, `says` and `opens`; nothing in it comes from people."""
         return {"type": "FeatureCollection", "features": [_square(each) for each in self.cells]}
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """Imagery to lay under the squares; below `min_zoom` it has nothing to show, above `max_zoom` no more to say."""
+
+    imagery_id: int
+    attribution: str
+    min_zoom: int
+    max_zoom: int
+
+
+def backdrops_of(connection: Connection, project: ProjectView) -> list[Backdrop]:
+    """The project's imagery that covers at least one tile, oldest first."""
+    rows = connection.execute(
+        select(Imagery.id, Imagery.attribution, Imagery.info)
+        .where(Imagery.project_id == project.id, exists().where(Tile.imagery_id == Imagery.id))
+        .order_by(Imagery.id)
+    )
+    return [
+        Backdrop(row.id, row.attribution, row.info.get("min_zoom", 0), row.info.get("max_zoom", project.zoom))
+        for row in rows
+    ]
 
 
 def coverage_of(connection: Connection, project: ProjectView, *, max_cells: int = MAX_CELLS) -> Coverage:

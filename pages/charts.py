@@ -25,7 +25,7 @@ def stacked_bar(counts: Mapping[str, int], colours: Mapping[str, str], title: st
     labels = {each: f"{each} {counts[each]:,}" for each in shown}
     rows = [{"what": labels[each], "count": counts[each], "place": place} for place, each in enumerate(shown)]
     chart: alt.Chart = (
-        alt.Chart(_data(rows), height=BAR + 30)
+        alt.Chart(_data(rows), height=95)
         .mark_bar(height=BAR)
         .encode(
             x=alt.X("count:Q", stack="normalize", axis=None),
@@ -89,7 +89,7 @@ def columns_with_numbers(rows: Sequence[Mapping[str, Any]], name: str, colours: 
         .mark_text(baseline="bottom", dy=-4, color="#808080", fontSize=11)
         .encode(x=x, y=alt.value(0), text="total:N")
     )
-    return alt.layer(columns, numbers).properties(height=240)
+    return alt.layer(columns, numbers).properties(height=340)
 
 
 def intervals(rows: Iterable[Mapping[str, Any]], title: str) -> Layered:
@@ -126,5 +126,5 @@ def _colour(field: str, colours: Mapping[str, str]) -> alt.Color:
     return alt.Color(
         f"{field}:N",
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(title=None, orient="bottom", columns=3, labelLimit=200),
+        legend=alt.Legend(title=None, orient="bottom", columns=4, labelLimit=200),
     )

@@ -7,12 +7,13 @@ import folium
 import streamlit as st
 from streamlit_folium import st_folium
 
-from maploop.coverage import Coverage, coverage_of
+from maploop.coverage import Backdrop, Coverage, backdrops_of, coverage_of
+from maploop.imagery.tilemath import MAX_ZOOM
 from maploop.overview import Overview, PersonProgress, overview_of
 from maploop.review.element import local_map
 from pages.charts import STATUSES, VERDICTS, columns_with_numbers, stacked_bar, stacked_bars
 from pages.common import Context, context, heading
-from pages.links import open_page
+from pages.links import open_page, plain
 
 # Told apart without colour too: by how full a square is, and by the line round it.
 STYLES: Mapping[str, Mapping[str, Any]] = {
@@ -50,7 +51,7 @@ def share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,}" if whole else "–"
 
 
-def show_coverage(found: Context, overview: Overview, coverage: Coverage) -> None:
+def show_coverage(found: Context, overview: Overview, coverage: Coverage, backdrops: list[Backdrop]) -> None:
     """The tiles on a map, coloured by status; a click opens one for review."""
     st.subheader("Coverage", anchor=False)
     if not coverage.cells:
@@ -62,6 +63,8 @@ def show_coverage(found: Context, overview: Overview, coverage: Coverage) -> Non
     base = local_map(prefer_canvas=True)
     base.fit_bounds([[south, west], [north, east]])
     squares = folium.FeatureGroup("tiles")
+    for each in backdrops:
+        backdrop(found, each).add_to(squares)
     folium.GeoJson(
         coverage.geojson(),
         style_function=style_of,
@@ -77,10 +80,22 @@ def show_coverage(found: Context, overview: Overview, coverage: Coverage) -> Non
     )
     gathered = "" if coverage.zoom == found.project.zoom else " A square stands for several tiles."
     bare = f" {overview.without_imagery:,} have no imagery." if overview.without_imagery else ""
-    st.caption(f"Click a square to review it.{gathered}{bare}")
+    credits = " ".join(dict.fromkeys(f" {plain(each.attribution)}." for each in backdrops if each.attribution))
+    st.caption(f"Click a square to review it.{gathered}{bare}{credits}")
     square = (clicked or {}).get("last_active_drawing")
     if square:
         open_page("review", found.project.name, tile=square["properties"]["opens"])
+
+
+def backdrop(found: Context, imagery: Backdrop) -> folium.TileLayer:
+    """Imagery under the squares, from the app's own route."""
+    return folium.TileLayer(
+        f"/tiles/{imagery.imagery_id}/{{z}}/{{x}}/{{y}}?token={found.token}",
+        attr="imagery",
+        min_zoom=imagery.min_zoom,
+        max_native_zoom=imagery.max_zoom,
+        max_zoom=MAX_ZOOM,
+    )
 
 
 def style_of(square: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +108,7 @@ def show_classes(overview: Overview) -> None:
     """Progress by class."""
     st.subheader("Classes", anchor=False)
     rows = [
-        {"name": each.name, "verdict": verdict, "count": count}
+        {"name": f"{each.name} ({each.decided + each.undecided:,})", "verdict": verdict, "count": count}
         for each in overview.classes
         for verdict, count in {**each.verdicts, "undecided": each.undecided}.items()
         if count
@@ -122,7 +137,7 @@ def show_scores(overview: Overview) -> None:
     if scores.order is None:
         says = "Needs kept and rejected predictions to compare."
     else:
-        says = f"A kept prediction scores above a rejected one in {scores.order:.0%} of pairs; 50 % is chance."
+        says = f"A kept prediction scores above a rejected one in {100 * scores.order:.0f} % of pairs; 50 % is chance."
     st.caption(f"{says} From {scores.scored:,} of {scores.total:,} decided features.")
 
 
@@ -136,6 +151,7 @@ def show_people(overview: Overview) -> None:
         [person_row(each) for each in overview.people],
         hide_index=True,
         key="people",
+        placeholder="–",
         column_config={
             "tiles / h": st.column_config.NumberColumn(format="%.0f", help="While at work: breaks are left out."),
             "features / h": st.column_config.NumberColumn(format="%.0f"),
@@ -160,10 +176,11 @@ found = context()
 with found.database.read() as connection:
     overview = overview_of(connection, found.project, found.annotator_id)
     coverage = coverage_of(connection, found.project)
+    backdrops = backdrops_of(connection, found.project)
 heading("Overview", found)
 show_next_step(found, overview)
 show_numbers(overview)
-show_coverage(found, overview, coverage)
+show_coverage(found, overview, coverage, backdrops)
 left, right = st.columns(2, gap="large")
 with left:
     show_classes(overview)

@@ -74,7 +74,9 @@ def ask_wish() -> SampleWish:
         if by == "Tiles":
             wished["size"] = int(st.number_input("Tiles", 1, 10_000, 20, key="sample_size", width=140))
         else:
-            wished["margin"] = st.number_input("Margin, ± %", 1.0, 30.0, 5.0, 1.0, key="sample_margin", width=140) / 100
+            wished["margin"] = (
+                st.number_input("Margin, ± %", 1.0, 30.0, 5.0, 1.0, "%.1f", key="sample_margin", width=140) / 100
+            )
         wished["expected_rate"] = (
             st.number_input(
                 "Expected errors, %",
@@ -82,6 +84,7 @@ def ask_wish() -> SampleWish:
                 50.0,
                 10.0,
                 1.0,
+                "%.1f",
                 key="sample_expected",
                 width=160,
                 help="The share of features you expect to be wrong: the closer to half, the more tiles it takes.",
@@ -302,7 +305,13 @@ def show_audited(found: Context, audits: Iterable[AuditComparison]) -> None:
     audit = by_id[picked]
     if audit.disagreements:
         rows = [finding_row(found, each) for each in audit.disagreements]
-        st.dataframe(rows, hide_index=True, key="disagreements")
+        st.dataframe(
+            rows,
+            hide_index=True,
+            key="disagreements",
+            placeholder="–",
+            column_config=dict.fromkeys(("longitude", "latitude"), st.column_config.NumberColumn(format="%.6f")),
+        )
     else:
         st.caption("Nothing to find fault with.")
     if st.button("Open in review", icon=":material/open_in_new:", key="open_tile"):

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from db.engine import Database
-from maploop.coverage import Cell, coverage_of
+from maploop.coverage import Backdrop, Cell, backdrops_of, coverage_of
 from maploop.imagery.tilemath import Tile, parse_tile
-from tests.builders import CORNER, a_person, a_project, a_tile
+from tests.builders import CORNER, a_person, a_project, a_tile, some_imagery
 
 CELLS = some.dictionaries(some.sampled_from(("returned", "open", "complete", "approved")), some.integers(1, 9))
 
@@ -63,6 +63,15 @@ def test_a_project_without_tiles_has_no_squares(database: Database) -> None:
         coverage = coverage_of(connection, a_project(connection))
     assert coverage.cells == ()
     assert coverage.geojson()["features"] == []
+
+
+def test_imagery_that_covers_a_tile_lies_under_the_squares(database: Database) -> None:
+    with database.write() as connection:
+        project = a_project(connection)
+        used = some_imagery(connection, project, location="/a.tif", info={"min_zoom": 14, "max_zoom": 20})
+        some_imagery(connection, project, location="/unused.tif")
+        a_tile(connection, project, imagery_id=used)
+        assert backdrops_of(connection, project) == [Backdrop(used, "Us", 14, 20)]
 
 
 @given(CELLS.filter(bool))

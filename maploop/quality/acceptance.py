@@ -153,9 +153,9 @@ def _own_sample(connection: Connection, project: ProjectView, sample_id: int, re
 
 def _find(connection: Connection, project: ProjectView, address: TileAddress) -> Tile:
     row = connection.execute(
-        select(Tile.id, Tile.status, Tile.comment).where(
-            Tile.project_id == project.id, Tile.z == address.z, Tile.x == address.x, Tile.y == address.y
-        )
+        select(Tile.id, Tile.status, Tile.comment)
+        .where(Tile.project_id == project.id, Tile.z == address.z, Tile.x == address.x, Tile.y == address.y)
+        .with_for_update()
     ).one_or_none()
     if row is None:
         msg = f"{address} is not a tile of {project.name!r}: its working zoom is {project.zoom}."
@@ -186,6 +186,7 @@ def _approve(
         select(Tile.id, Tile.z, Tile.x, Tile.y, Tile.status, Tile.finished_by, doubts.label("doubts"))
         .where(Tile.project_id == project.id, Tile.status != "approved", chosen)
         .order_by(Tile.quadkey)
+        .with_for_update()  # of a tile that somebody reopens meanwhile, the new status is seen
     ).all()
     refused: list[Refusal] = []
     approved: list[int] = []

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select
 
+from db.bulk import lock_project
 from db.models import Annotator, Audit, AuditSample, Decision, Feature, Tile, TileFeature
 from maploop.database import Database
 from maploop.dataset.split import unit_hash
@@ -113,6 +114,7 @@ def draw_sample(
     """
     seed = seed or secrets.token_hex(8)
     with database.write() as connection:
+        lock_project(connection, project.id)  # two reviewers at once must not draw the same tile
         candidates = _candidates(connection, project, reviewer_id, wish)
         plan = _plan(connection, project, reviewer_id, wish, candidates)
         if not candidates:

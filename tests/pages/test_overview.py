@@ -72,7 +72,7 @@ def test_a_project_under_way_shows_where_it_stands(under_way: ProjectView) -> No
     people = app.dataframe[0].value
     assert people["name"].tolist() == ["anna"]
     assert people["decisions"].tolist() == [2]
-    assert any("in 100% of pairs" in each.value for each in app.caption)
+    assert any("in 100 % of pairs" in each.value for each in app.caption)
 
 
 def test_the_button_leads_to_the_next_step(under_way: ProjectView, monkeypatch: pytest.MonkeyPatch) -> None:

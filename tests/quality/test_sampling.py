@@ -1,5 +1,7 @@
 """Drawing a spot check: seeded, spread over strata, never one's own work, never twice at a time."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -161,3 +163,16 @@ def test_the_next_audit_is_one_begun_then_the_first_that_is_still_finished(town:
             next_audit(connection, 99, town.rita)
         close_sample(connection, town.project.id, sample.id)
         assert next_audit(connection, sample.id, town.rita) is None
+
+
+def test_two_reviewers_at_once_never_draw_the_same_tile(town: Town) -> None:
+    with town.database.write() as connection:
+        for column in range(10):
+            town.finished_tile(connection, column, town.anna, "a")
+    wish = SampleWish(size=5)
+    with ThreadPoolExecutor(2) as pool:
+        draws = [pool.submit(draw_sample, town.database, town.project, each, wish) for each in (town.rita, town.ben)]
+        samples = [each.result() for each in draws]
+    with town.database.read() as connection:
+        tiles = [each.tile_id for sample in samples for each in audits_of(connection, sample.id)]
+    assert len(tiles) == len(set(tiles)) == 10
