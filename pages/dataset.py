@@ -6,6 +6,7 @@ import streamlit as st
 
 from maploop.dataset.datasets import DatasetView, Progress, freeze, list_datasets
 from maploop.dataset.formats import FORMATS
+from maploop.dataset.job import tiles_are
 from maploop.dataset.selection import Scope
 from maploop.dataset.shelf import StoredExport, shelve, stored_exports
 from maploop.dataset.snapshot import SPLITS
@@ -40,7 +41,7 @@ def show_survey(survey: Survey) -> None:
     empty = [split for split in SPLITS if not survey.tiles[split]]
     if empty:
         st.caption(f"No tile fell into {' and '.join(empty)} so far: the split goes by blocks of neighbouring tiles.")
-    show_tiles("held_out", survey.held_out, "held out: somebody is unsure of a feature on them")
+    show_tiles("held_out", survey.held_out, "held out: somebody is unsure of a feature there")
     for number, (name, tiles) in enumerate(survey.untrainable.items()):
         why = f"refused by every training format: the terms of {plain(name)} forbid training"
         show_tiles(f"untrainable_{number}", tiles, why)
@@ -53,7 +54,7 @@ def show_survey(survey: Survey) -> None:
 def show_tiles(key: str, tiles: tuple[Tile, ...], why: str) -> None:
     """The tiles that stay out, by address."""
     if tiles:
-        with st.expander(f"{len(tiles):,} tiles are {why}", icon=":material/block:", key=key):
+        with st.expander(f"{tiles_are(len(tiles))} {why}", icon=":material/block:", key=key):
             more = len(tiles) - SHOWN_TILES
             st.text("  ".join(map(str, tiles[:SHOWN_TILES])) + (f"  and {more:,} more" if more > 0 else ""))
 
@@ -96,9 +97,6 @@ def export_all(found: Context, scope: Scope, formats: list[str], coco_images: bo
     reports = shelve(found.database, dataset, formats, coco_images=coco_images, progress=tell)
     files = sum(len(each.files) for each in reports)
     st.success(f"Dataset {dataset.id[:12]} is exported: {files:,} files.", icon=":material/check_circle:")
-    for report in reports:
-        for note in report.notes:
-            st.caption(plain(f"{FORMATS[report.format].label}: {note}"))
 
 
 def show_dataset(dataset: DatasetView, first: bool) -> None:
@@ -153,7 +151,7 @@ with found.database.read() as connection:
     survey = survey_of(connection, found.project, scope)
 if survey.nothing:
     st.info(plain(survey.nothing), icon=":material/hourglass_empty:")
-    show_tiles("held_out", survey.held_out, "held out: somebody is unsure of a feature on them")
+    show_tiles("held_out", survey.held_out, "held out: somebody is unsure of a feature there")
     with st.container(horizontal=True):
         if st.button("Review tiles", icon=":material/fact_check:", key="go_review"):
             open_page("review", found.project.name)

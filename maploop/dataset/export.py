@@ -12,7 +12,7 @@ from maploop.database import Database
 from maploop.dataset.card import card_of
 from maploop.dataset.datasets import DatasetView, Progress, freeze, imagery_sources, load_dataset
 from maploop.dataset.formats import Format, format_named
-from maploop.dataset.job import ExportCancelledError, ExportedFile, Job
+from maploop.dataset.job import ExportCancelledError, ExportedFile, Job, tiles_are
 from maploop.dataset.manifest import imageless_tiles, untrainable_tiles, versions
 from maploop.dataset.reading import Sources
 from maploop.dataset.snapshot import SPLITS, Indices, Snapshot
@@ -163,7 +163,7 @@ def _some(names: list[str]) -> str:
 
 
 def _notes(job: Job, refused: dict[str, list[str]]) -> list[str]:
-    notes = [f"{len(tiles):,} tiles are left out, {reason}: {_some(tiles)}." for reason, tiles in refused.items()]
+    notes = [f"{tiles_are(len(tiles))} left out, {reason}: {_some(tiles)}." for reason, tiles in refused.items()]
     if job.split and not len(job.tiles[job.split]):
         notes.append(f"No tile fell into {job.split}: the file is empty.")
     return notes

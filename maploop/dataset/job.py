@@ -35,6 +35,11 @@ class ExportedFile:
         return {"name": self.name, "sha256": self.sha256, "examples": self.examples}
 
 
+def tiles_are(count: int) -> str:
+    """`1 tile is` or `12 tiles are`, to begin a sentence for people."""
+    return "1 tile is" if count == 1 else f"{count:,} tiles are"
+
+
 @dataclass
 class Job:
     """One export under way.

@@ -1,11 +1,11 @@
 """Exports kept beside their dataset in the datasets folder, to be downloaded again."""
 
-import tempfile
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import orjson
 
@@ -41,9 +41,9 @@ class StoredExport:
         """The card as Markdown."""
         return (self.folder / CARD).read_text("utf-8")
 
-    def zipped(self) -> BinaryIO:
-        """All files as one zip file, open at its beginning; equal exports give equal bytes."""
-        file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115  whoever asked closes it
+    def zipped(self) -> bytes:
+        """All files as one zip file; equal exports give equal bytes."""
+        file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for path in sorted(self.folder.rglob("*")):
                 if path.is_file():
@@ -52,8 +52,7 @@ class StoredExport:
                     with path.open("rb") as source, archive.open(name, "w", force_zip64=True) as target:
                         while block := source.read(1 << 20):
                             target.write(block)
-        file.seek(0)
-        return file
+        return file.getvalue()
 
 
 def shelve(

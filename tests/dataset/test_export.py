@@ -74,7 +74,7 @@ def test_only_the_tiles_of_such_imagery_stay_out(local_ground: Ground, tmp_path:
     local_ground.change(update(Imagery).values(may_train=False))
     report = exported(local_ground, "coco", tmp_path / "out")
     assert report.refused == {"the terms of town.tif forbid training": [f"19/{FIRST.x}/{FIRST.y}"]}
-    assert any("1 tiles are left out" in note for note in report.notes)
+    assert any("1 tile is left out" in note for note in report.notes)
     train = orjson.loads((report.path / "instances_train.json").read_bytes())
     assert [each["file_name"] for each in train["images"]] == [f"19/{FIRST.x + 1}/{FIRST.y}.jpg"]
 

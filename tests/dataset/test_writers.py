@@ -70,7 +70,7 @@ def test_preference_pairs_are_the_models_answer_against_the_corrected_one(local_
     assert len(preferred) == 4
     assert len(given) == 5  # with the rejected building, and the corrected one as it was
     assert lines_of(report.path / "validation.jsonl") == []
-    assert "1 tiles are left out: the model's answer is the right one." in report.notes
+    assert "1 tile is left out: the model's answer is the right one." in report.notes
 
 
 def test_coco_reads_back_and_keeps_test_apart(local_ground: Ground, tmp_path: Path) -> None:

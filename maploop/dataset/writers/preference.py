@@ -4,7 +4,7 @@ import numpy as np
 import orjson
 
 from maploop.contract import Contract
-from maploop.dataset.job import Job
+from maploop.dataset.job import Job, tiles_are
 from maploop.dataset.snapshot import NOBODY, Indices, Snapshot
 from maploop.dataset.writers.openai import annotations_by_tile, answer_for
 from maploop.imagery.tilemath import Tile
@@ -70,6 +70,6 @@ def write_preference(job: Job) -> None:
         job.add(name, lines)
     job.step(total, total, "Written")
     if same:
-        job.notes.append(f"{same:,} tiles are left out: the model's answer is the right one.")
+        job.notes.append(f"{tiles_are(same)} left out: the model's answer is the right one.")
     if unseen:
-        job.notes.append(f"{unseen:,} tiles are left out: no prediction lies on them.")
+        job.notes.append(f"{tiles_are(unseen)} left out: no prediction lies on them.")
