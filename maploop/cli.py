@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maploop.cli_output import fail, progress, say_import, say_json, say_status
+from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
 from maploop.errors import InputError, MaploopError
 
 if TYPE_CHECKING:
@@ -188,6 +188,52 @@ def status(project: ProjectName, db: Url = None, as_json: AsJson = False) -> Non
         say_json(answer)
     else:
         say_status(answer)
+
+
+@app.command("export")
+def export(
+    project: ProjectName,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="openai, preference, coco, yolo, geojson, ...")
+    ],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="A folder; or a file, for formats of one file.")],
+    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="Only train, validation or test.")] = None,
+    tiles: Annotated[
+        str, typer.Option(metavar="WHICH", help="complete, or approved: only what a reviewer has approved.")
+    ] = "complete",
+    dataset: Annotated[str | None, typer.Option(metavar="ID", help="An earlier dataset instead of a new one.")] = None,
+    with_images: Annotated[bool, typer.Option("--images", help="Pictures too, in formats that need none.")] = False,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Freeze a dataset of finished tiles and write it: the same dataset gives the same bytes."""
+    from maploop.dataset.datasets import freeze, load_dataset  # noqa: PLC0415
+    from maploop.dataset.export import export as write  # noqa: PLC0415
+    from maploop.dataset.formats import format_named  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
+
+    format_named(form)  # before anything is frozen
+    if split not in (None, "train", "validation", "test"):
+        msg = f"{split!r} is not a split: use train, validation, test."
+        raise InputError(msg)
+    database, view = _project(db, project)
+    with progress() as report:
+
+        def tell(done: int, total: int, text: str) -> None:
+            report(f"{text} {done:,}/{total:,}")
+
+        if dataset is None:
+            frozen = freeze(database, view, tiles=tiles, annotator=get_settings().user, progress=tell)
+        else:
+            frozen = load_dataset(database, dataset)
+        if frozen.project_id != view.id:
+            msg = f"Dataset {dataset!r} is of another project than {project!r}."
+            raise InputError(msg)
+        answer = write(database, frozen.id, form, out, split=split, with_images=with_images, progress=tell).to_json()
+    if as_json:
+        say_json(answer)
+    else:
+        say_export(answer)
 
 
 @app.command("serve")

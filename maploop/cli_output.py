@@ -73,6 +73,15 @@ def say_status(answer: Mapping[str, Any]) -> None:
         say(f"{name.capitalize()}: " + ", ".join(f"{count:,} {each}" for each, count in answer[name].items()))
 
 
+def say_export(answer: Mapping[str, Any]) -> None:
+    """The answer of `export`, for people."""
+    say(f"Dataset {answer['dataset']} in {answer['path']}:")
+    for file in answer["files"]:
+        say(f"{file['name']}: {file['examples']:,} examples, SHA-256 {file['sha256']}")
+    for note in answer["notes"]:
+        say(note)
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """Says on stderr what is going on, when that is a terminal; the line is gone at the end."""

@@ -1,5 +1,6 @@
 """The command line as pipelines meet it: exit codes, JSON, one line of trouble."""
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -87,6 +88,24 @@ def test_predictions_and_truth_show_in_the_status(town: Cli, tmp_path: Path) -> 
     assert status["decisions"] == {"accept": 1, "correct": 1, "reject": 0, "add": 1, "unsure": 0}
 
 
+def test_truth_is_exported_with_the_hash_of_every_file(town: Cli, tmp_path: Path) -> None:
+    truth = write(tmp_path / "t.geojson", [feature(square(1), note=NAME), square(5), square(25, shift=0.2)])
+    town("import", "annotations", "Town", str(truth))
+    geojson = ("export", "Town", "--format", "geojson", "--out")
+    exported = town(*geojson, str(tmp_path / "out"))
+    folder = Path(exported["path"])
+    assert folder == tmp_path / "out"
+    assert {file["name"] for file in exported["files"]} <= {path.name for path in folder.iterdir()}
+    for file in exported["files"]:
+        assert hashlib.sha256((folder / file["name"]).read_bytes()).hexdigest() == file["sha256"]
+    again = town(
+        "export", "Town", "--format", "geojson", "--out", str(tmp_path / "again"), "--dataset", exported["dataset"]
+    )
+    assert [file["sha256"] for file in again["files"]] == [file["sha256"] for file in exported["files"]]
+    assert run(["export", "Town", "--format", "osm", "--out", str(tmp_path / "osm"), "--db", town.url]) == 0
+    assert exported["dataset"] in town.output.readouterr().out
+
+
 def test_people_read_sentences(town: Cli, tmp_path: Path) -> None:
     path = write(tmp_path / "p.geojson", [square(1), feature(square(9), kind="\x1b[31m\nship")])
     arguments = ["import", "predictions", "Town", str(path), "--model", "m", "--db", town.url]
@@ -116,6 +135,11 @@ def test_people_read_sentences(town: Cli, tmp_path: Path) -> None:
         (["import", "annotations", "Town", "/nowhere.geojson", "--class", "building"], "/nowhere.geojson is missing"),
         (["import", "predictions", "Town", "/", "--model", "m"], "/ is not a file"),
         (["status", "\udcff"], "is not UTF-8 text"),
+        (["export", "Town", "--format", "doc", "--out", "o"], "'doc' is not an export format: use openai"),
+        (["export", "Town", "--format", "coco", "--out", "o", "--split", "all"], "'all' is not a split"),
+        (["export", "Town", "--format", "coco", "--out", "o", "--tiles", "all"], "'all' does not say which tiles"),
+        (["export", "Town", "--format", "coco", "--out", "o", "--dataset", "x"], "'x' is not the id of a dataset"),
+        (["export", "Town", "--format", "coco", "--out", "o"], "has no tiles yet"),
         (["serve", "--port", "0"], "--port"),
     ],
 )

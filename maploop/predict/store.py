@@ -151,7 +151,14 @@ class _Writer:
         model_id = self._model(run)
         run_id = self.connection.execute(
             insert(Run)
-            .values(project_id=self.project.id, model_id=model_id, source=run.source, started_at=run.started_at)
+            .values(
+                project_id=self.project.id,
+                model_id=model_id,
+                source=run.source,
+                tiles=len(self.tile_ids),
+                seconds=(utc_now() - run.started_at).total_seconds(),
+                started_at=run.started_at,
+            )
             .returning(Run.id)
         ).scalar_one()
         verdicts = np.full(len(self.table), None, dtype=object)
