@@ -102,7 +102,9 @@ def test_speed_leaves_breaks_and_imports_out(database: Database, project: Projec
                 a_decision(connection, project, tile, roof.feature_id, "accept", anna, stored_at=at)
         for column in range(5, 8):
             tile = a_tile(connection, project, column, status="complete", finished_by=ben)
-            a_tile_event(connection, tile, "complete", ben, stored_at=start, drawn_by="import")
+            for who in (anna, ben):
+                at = start + timedelta(minutes=1)
+                a_tile_event(connection, tile, "complete", who, stored_at=at, drawn_by="import")
             roof = a_prediction(connection, project, tile)
             a_decision(connection, project, tile, roof.feature_id, "accept", ben, seconds=0.0)
     annas, bens = look(database, project).people
