@@ -64,7 +64,7 @@ def _wanted_projects() -> list[str]:
 def heading(title: str, found: Context) -> None:
     """The page's title, and beside it the project and person in force, to change them."""
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
-        st.subheader(title, anchor=False)
+        st.header(title, anchor=False)
         st.space("stretch")
         with st.popover(f"{found.project.name} · {found.annotator}", icon=":material/person:"):
             choose(found)

@@ -1,10 +1,13 @@
 """The frame round every page: navigation, and errors in Maploop's own words."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from maploop.errors import MaploopError
 
 st.set_page_config(page_title="Maploop", page_icon=":material/map:", layout="wide")
+st.html(Path(__file__).with_name("style.css"))
 
 page = st.navigation(
     [
