@@ -20,7 +20,7 @@ from maploop.dataset.split import Split
 from maploop.dataset.staging import put_in_place, staged
 from maploop.errors import InputError, LicenceError
 
-__all__ = ["ExportCancelledError", "ExportReport", "export", "freeze"]
+__all__ = ["ExportCancelledError", "ExportReport", "check_request", "export", "freeze"]
 
 MANIFEST = "manifest.json"
 CARD = "card.md"
@@ -72,10 +72,7 @@ def export(
     folder that is not empty is refused. `with_images` adds pictures to COCO, which else has none. Raises InputError,
     LicenceError when no tile may be used for training, ExportCancelledError when `cancelled` says so.
     """
-    chosen = format_named(format)
-    wanted = _split_named(split)
-    target = Path(out).expanduser().absolute()
-    _check_target(target, chosen)
+    chosen, wanted, target = check_request(format, out, split)
     dataset = load_dataset(database, dataset_id)
     snapshot = dataset.snapshot()
     tiles, refused = _tiles(snapshot, chosen, with_images, wanted)
@@ -104,6 +101,15 @@ def export(
     return ExportReport(dataset.id, chosen.name, target, tuple(job.files), refused, tuple(job.notes))
 
 
+def check_request(format: str, out: Path | str, split: str | None = None) -> tuple[Format, Split | None, Path]:
+    """What can be refused before anything is frozen: the format, the split and the place. Raises InputError."""
+    chosen = format_named(format)
+    wanted = _split_named(split)
+    target = Path(out).expanduser().absolute()
+    _check_target(target, chosen)
+    return chosen, wanted, target
+
+
 def _split_named(text: str | None) -> Split | None:
     if text is not None and text not in SPLITS:
         msg = f"{text!r} is not a split: use {', '.join(SPLITS)}."
@@ -128,7 +134,7 @@ def _check_target(target: Path, format: Format) -> None:
         except (OSError, ValueError, KeyError, TypeError):
             earlier = None
         if earlier != format.name:
-            what = f"holds a {earlier} export" if earlier else "is not empty"
+            what = f"holds an export to {earlier}" if earlier else "is not empty"
             msg = f"{target} {what}: choose another folder, or empty it."
             raise InputError(msg)
 
@@ -164,8 +170,9 @@ def _some(names: list[str]) -> str:
 
 def _notes(job: Job, refused: dict[str, list[str]]) -> list[str]:
     notes = [f"{tiles_are(len(tiles))} left out, {reason}: {_some(tiles)}." for reason, tiles in refused.items()]
-    if job.split and not len(job.tiles[job.split]):
-        notes.append(f"No tile fell into {job.split}: the file is empty.")
+    empty = [split for split in job.splits(*SPLITS) if not len(job.tiles[split])]
+    if empty:
+        notes.append(f"No tile fell into {' and '.join(empty)}: blocks of neighbouring tiles stay together.")
     return notes
 
 

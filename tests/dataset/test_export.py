@@ -107,7 +107,7 @@ def test_an_earlier_export_of_the_format_is_replaced_and_nothing_else(local_grou
     local_ground.feature("building", on_tile(1, box(10, 300, 40, 340)), "add")
     report = exported(local_ground, "geojson", out)
     assert report.files[0].examples == 9
-    with pytest.raises(InputError, match="holds a geojson export"):
+    with pytest.raises(InputError, match="holds an export to geojson"):
         exported(local_ground, "coco", out)
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -201,3 +201,10 @@ def test_the_card_shows_names_as_they_were_typed(local_ground: Ground, tmp_path:
     assert r"© the \<b\>town\</b\>" in card
     assert "| building | polygon | 3 | 2 | 2 | 6 |" in card
     assert "- **building**: Anything with a roof." in card
+
+
+def test_a_split_without_tiles_is_told(local_ground: Ground, tmp_path: Path) -> None:
+    local_ground.change(update(TileRow).where(TileRow.split != "test").values(status="open"))
+    report = exported(local_ground, "openai", tmp_path / "out")
+    assert [(each.name, each.examples) for each in report.files[:2]] == [("train.jsonl", 0), ("validation.jsonl", 0)]
+    assert any(note.startswith("No tile fell into train and validation") for note in report.notes)
