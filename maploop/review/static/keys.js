@@ -1,0 +1,48 @@
+/** Keys, whether the focus is in the map's frame or in the page around it. */
+
+import { keyOf } from "./commands.js";
+
+const TYPING = "input, textarea, select, [contenteditable=''], [contenteditable=true], [role=textbox], [role=combobox]";
+const OPEN_DIALOG = "[role=dialog], [data-baseweb=popover]";
+
+export class Keys {
+  /**
+   * @param {(key: string, event: KeyboardEvent) => boolean} pressed  true when it did something with the key
+   * @param {(key: string) => void} released
+   */
+  constructor(pressed, released) {
+    this.ending = new AbortController();
+    const { signal } = this.ending;
+    this.down = (event) => {
+      if (!isForUs(event) || !pressed(keyOf(event), event)) return;
+      event.preventDefault();
+      event.stopImmediatePropagation(); // Streamlit has keys of its own: r runs the page again, c clears caches
+    };
+    this.up = (event) => released(keyOf(event));
+    for (const target of new Set([window, pageAround()])) {
+      target.addEventListener("keydown", this.down, { capture: true, signal });
+      target.addEventListener("keyup", this.up, { capture: true, signal });
+      target.addEventListener("blur", () => released("blur"), { signal });
+    }
+    window.addEventListener("pagehide", () => this.ending.abort());
+  }
+}
+
+/** The window that holds the frame; the frame's own when there is no reaching it. */
+export function pageAround() {
+  try {
+    return window.parent.document ? window.parent : window;
+  } catch {
+    return window;
+  }
+}
+
+function isForUs(event) {
+  if (event.isComposing || event.defaultPrevented) return false;
+  const target = event.composedPath()[0];
+  if (target?.matches?.(TYPING)) return false;
+  const { document: here } = event.currentTarget;
+  if (here.querySelector(here === document ? "dialog[open]" : OPEN_DIALOG)) return false;
+  // A focused button in the page takes Enter and Tab itself; within the map they are ours.
+  return here === document || !(["Enter", "Tab", "Shift+Tab", " "].includes(keyOf(event)) && target?.closest?.("button, a, summary"));
+}

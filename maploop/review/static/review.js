@@ -1,0 +1,528 @@
+/** The review map: what the parts tell each other, and what each command does. */
+
+import { Api } from "./api.js";
+import { Attention } from "./attention.js";
+import { commandFor } from "./commands.js";
+import { Desk } from "./desk.js";
+import { askFilter, askTile, showHelp, showUnsaved } from "./dialogs.js";
+import { plural } from "./dom.js";
+import { Frame } from "./frame.js";
+import { History, isEmpty, Preferences } from "./keepsakes.js";
+import { Keys } from "./keys.js";
+import { FeatureLayers } from "./layers.js";
+import { Notices } from "./notices.js";
+import { Outbox } from "./outbox.js";
+import { Panel, VERDICT_WORDS } from "./panel.js";
+import { Shaping } from "./shaping.js";
+import { Toolbar } from "./toolbar.js";
+import { View } from "./view.js";
+
+const ACTIVE_MS = 30_000;
+const OVERRULE_MS = 5000;
+const SETTLE_MS = 350; // a second Enter so soon after a tile came was meant for the one before
+
+/** @typedef {import("./types.js").Feature} Feature */
+
+/** @param {L.Map} map */
+export async function createReview(map) {
+  document.documentElement.classList.add("maploop");
+  const frame = new Frame();
+  await frame.styled();
+  return new Review(map, frame);
+}
+
+class Review {
+  constructor(map, frame) {
+    this.map = map;
+    this.frame = frame;
+    this.configuration = null;
+  }
+
+  /** A configuration from the page (docs/review-map.md). */
+  load(configuration) {
+    const { token, tokenExpiresIn, tile, order, randomShare, filter, audit, ...house } = configuration;
+    const [identity, options] = [JSON.stringify(house), JSON.stringify({ order, randomShare, filter, audit })];
+    const before = this.known;
+    this.known = { identity, options, tile };
+    if (!before) {
+      this.#build(configuration);
+      this.api.accept(token, tokenExpiresIn);
+      this.#start(tile);
+      return;
+    }
+    if (before.identity !== identity) {
+      this.outbox.settle().finally(() => window.location.reload()); // another project or person: a fresh frame
+      return;
+    }
+    this.api.accept(token, tokenExpiresIn);
+    this.configuration = configuration;
+    const isNewTile = tile !== null && tile !== before.tile && tile !== this.desk.tile?.address;
+    if (before.options === options && !isNewTile) return;
+    this.#useOptions();
+    this.desk.giveBack();
+    this.desk.open({ tile });
+  }
+
+  #build(configuration) {
+    this.configuration = configuration;
+    const { project, annotator, classes, addresses } = configuration;
+    const owner = `${project}/${annotator}`;
+    this.classes = new Map(classes.map((each) => [each.name, each]));
+    this.progress = null;
+    this.api = new Api(addresses, () => this.frame.askPage());
+    this.outbox = new Outbox(this.api, owner, {
+      changed: () => this.#savingChanged(),
+      stored: (items, answer) => this.#stored(items, answer),
+      refused: (items) => this.#refused(items),
+    });
+    this.view = new View(this.map, addresses.tiles, () => this.api.token);
+    this.layers = new FeatureLayers(this.map, this.classes, (id) => this.#pick(id));
+    this.panel = new Panel((name, detail) => this.run(name, detail));
+    this.panel.card.setClasses(classes);
+    this.toolbar = new Toolbar((name) => this.run(name), (isHidden) => this.#hide(isHidden));
+    this.notices = new Notices();
+    this.shaping = new Shaping(this.map, this.layers, this.classes, {
+      changed: () => this.#update(),
+      kept: (work, geometry) => this.#shaped(work, geometry),
+      say: (text) => this.notices.say(text, "warning"),
+    });
+    this.preferences = new Preferences(owner);
+    this.history = new History(owner);
+    this.desk = new Desk(this.api, this.outbox, this.view, owner, {
+      show: (tile, how) => this.#show(tile, how),
+      cover: (content) => this.notices.cover(content),
+      progress: (progress) => this.#progressed(progress),
+      clearFilter: () => this.#choose({ filter: { class: null, minScore: null, maxScore: null, status: null } }),
+    });
+    this.attention = new Attention(() => this.#worked());
+    this.lastActive = Date.now();
+    this.keys = new Keys((key, event) => this.#pressed(key, event), (key) => ["h", "blur"].includes(key) && this.#hide(false));
+    this.frame.guard(() => this.outbox.unsaved > 0, () => this.desk.giveBack({ all: true }));
+    this.#useOptions();
+  }
+
+  async #start(tile) {
+    this.#savingChanged();
+    this.notices.cover({ kind: "loading", title: "Opening a tile", text: "" });
+    await this.outbox.start();
+    await this.desk.open({ tile });
+    this.frame.focus();
+  }
+
+  #useOptions() {
+    const { randomShare, audit } = this.configuration;
+    this.settings = this.preferences.for(this.configuration);
+    this.desk.use({ ...this.settings, randomShare, audit });
+  }
+
+  get tile() {
+    return this.desk.tile;
+  }
+
+  // Keys and commands
+
+  #pressed(key, event) {
+    const mode = this.shaping.isOn ? "shaping" : "review";
+    if (mode === "shaping" && this.shaping.key(key)) {
+      this.#update();
+      return true;
+    }
+    if (/^[1-9]$/.test(key)) return this.#digit(key);
+    if (/^Shift\+[1-9]$/.test(key) && this.notices.answer(key.at(-1))) return true;
+    if (key === "Escape" && this.pendingReject) {
+      this.pendingReject = null;
+      this.notices.dismissQuestion();
+      return true;
+    }
+    const command = commandFor(key, mode);
+    if (!command) return false;
+    if (!event.repeat || command.repeats) this.run(command.name);
+    return true;
+  }
+
+  #digit(key) {
+    if (this.pendingReject && this.notices.answer(key)) return true;
+    const chosen = [...this.classes.values()].find((each) => String(each.digit) === key);
+    if (!chosen) return false;
+    this.run("class", chosen.name);
+    return true;
+  }
+
+  /** Do a command by name. @param {string} name @param {any} [detail] */
+  run(name, detail) {
+    const always = ["help", "unsaved", "goTo", "filter", "back"];
+    if (name === "done" && this.notices.proceed()) return;
+    if (!this.tile && !always.includes(name)) return;
+    if (this.shaping.isOn && ["goTo", "filter", "back", "done"].includes(name)) this.shaping.drop();
+    this.#commands[name]?.(detail);
+  }
+
+  #commands = {
+    accept: () => this.#decide("accept"),
+    reject: () => this.#reject(),
+    rejectWithReason: () => this.#rejectWithReason(),
+    unsure: () => this.#decide("unsure"),
+    class: (name) => this.#setClass(name),
+    edit: () => this.#shape("edit"),
+    move: () => this.#shape("move"),
+    redraw: () => this.#shape("redraw"),
+    add: () => this.shaping.begin("add", null),
+    keep: () => this.shaping.keep(),
+    drop: () => this.shaping.drop(),
+    takeBack: () => this.shaping.takeBack(),
+    undo: () => this.#undo(),
+    next: () => this.#select(this.tile.neighbour(1)),
+    previous: () => this.#select(this.tile.neighbour(-1)),
+    nextUndecided: () => this.#select(this.tile.nextUndecided(1) ?? this.tile.neighbour(1)),
+    previousUndecided: () => this.#select(this.tile.nextUndecided(-1) ?? this.tile.neighbour(-1)),
+    hide: () => this.#hide(true),
+    close: () => this.toolbar.press("close", this.view.toggleClose(this.layers.boundsOf(this.tile.currentId))),
+    stepping: () => this.#choose({ stepping: this.settings.stepping === "place" ? "uncertainty" : "place" }),
+    done: () => this.#finish(),
+    back: () => this.#back(),
+    skip: () => this.desk.skip(),
+    goTo: () => askTile(this.tile?.address ?? "", (address) => this.desk.open({ tile: address })),
+    filter: () => askFilter([...this.classes.values()], this.settings, (chosen) => this.#choose(chosen)),
+    unsaved: () => this.#showUnsaved("What is not saved yet"),
+    help: () => showHelp(),
+  };
+
+  // Deciding
+
+  /** The current feature, when it may be decided: what somebody else decided takes a second press. */
+  #subject() {
+    const feature = this.tile.current;
+    if (!feature) {
+      this.notices.say(this.tile.undecided.length ? "No feature is chosen: Tab goes to the next undecided." : "Everything is decided: N draws what is missing, Enter finishes the tile.");
+      return null;
+    }
+    const other = this.#lockedBy(feature);
+    if (!other) return feature;
+    const isSecond = this.overruling?.id === feature.id && Date.now() - this.overruling.at < OVERRULE_MS;
+    this.overruling = { id: feature.id, at: Date.now() };
+    if (!isSecond) this.notices.say(`${other} decided this: press again to overrule.`, "warning");
+    return isSecond ? feature : null;
+  }
+
+  #lockedBy({ decidedBy, verdict }) {
+    return verdict && decidedBy && decidedBy !== this.configuration.annotator ? decidedBy : null;
+  }
+
+  #decide(verdict, { geometry = null, className, reason = null, feature = this.#subject() } = {}) {
+    if (!feature) return null;
+    if (verdict === "accept" && !feature.predicted) {
+      this.notices.say("A person drew this, so there is nothing to accept: it counts already. X takes it away.");
+      return null;
+    }
+    const { tile } = this;
+    const look = { class: feature.class, geometry: feature.geometry };
+    const wasOpen = feature.verdict === null;
+    const { entry, done } = tile.decide(feature, verdict, { class: className, geometry, reason, seconds: this.#seconds() });
+    this.history.push(tile, done);
+    this.outbox.put(entry);
+    this.#countDecision(wasOpen ? 1 : 0);
+    if (look.class !== feature.class || look.geometry !== feature.geometry) this.layers.put(feature);
+    else this.layers.restyle(feature, tile.isOfInterest(feature));
+    this.#advance();
+    return done;
+  }
+
+  #reject() {
+    const feature = this.tile.current;
+    const { tile } = this;
+    if (!this.#decide("reject")) return;
+    this.notices.askReason(`Rejected ${feature.class}. Why? Shift +`, (reason) => {
+      if (this.tile !== tile || feature.verdict !== "reject") return;
+      const current = tile.currentId;
+      this.#decide("reject", { reason, feature });
+      this.#select(current);
+    });
+  }
+
+  #rejectWithReason() {
+    const feature = this.#subject();
+    if (!feature) return;
+    this.pendingReject = feature;
+    this.notices.askReason(`Reject ${feature.class}, because`, (reason) => {
+      const isStill = this.pendingReject === feature && this.tile?.current === feature;
+      this.pendingReject = null;
+      if (isStill) this.#decide("reject", { reason, feature });
+    });
+  }
+
+  #setClass(name) {
+    if (this.shaping.isOn) {
+      this.shaping.setClass(name);
+      return;
+    }
+    const feature = this.#subject();
+    if (!feature) return;
+    const [was, will] = [feature.class, name].map((each) => this.classes.get(each));
+    if (was.geometryType !== will.geometryType) {
+      this.notices.say(`${was.name} is a ${was.geometryType}, ${will.name} a ${will.geometryType}: reject it and draw anew.`, "warning");
+    } else if (feature.predicted?.class === name && feature.geometry === feature.predicted.geometry) {
+      this.#decide("accept", { feature });
+    } else {
+      const isAsPredicted = feature.predicted && JSON.stringify(feature.geometry) === JSON.stringify(feature.predicted.geometry);
+      if (isAsPredicted && feature.predicted.class === name) this.#decide("accept", { feature });
+      else this.#decide("correct", { feature, className: name });
+    }
+  }
+
+  #shape(kind) {
+    const feature = this.#subject();
+    if (feature) this.shaping.begin(kind, feature);
+  }
+
+  #shaped({ kind, feature, className }, geometry) {
+    if (kind === "add") {
+      const { tile } = this;
+      const { entry, done } = tile.add(className, geometry, this.#seconds());
+      this.history.push(tile, done);
+      this.outbox.put(entry);
+      this.#countDecision(0);
+      this.layers.put(tile.features.get(done.feature));
+      this.#update();
+    } else if (geometry === null && className === feature.class) {
+      this.notices.say("Nothing was changed: A accepts it as it is.");
+    } else {
+      this.#decide("correct", { feature, className, geometry });
+    }
+  }
+
+  async #undo() {
+    const { tile } = this;
+    const done = this.history.pop(tile);
+    if (!done) {
+      await this.#undoUnremembered(tile);
+      return;
+    }
+    const entry = tile.undo(done, this.#seconds());
+    this.outbox.put(entry);
+    const feature = tile.features.get(done.feature);
+    if (feature) this.layers.put(feature, tile.isOfInterest(feature));
+    else this.layers.remove(done.feature);
+    this.notices.say(`Undone: ${entry.class} is ${feature ? (VERDICT_WORDS[feature.verdict] ?? "undecided") : "gone"} again.`);
+    this.#select(feature ? feature.id : tile.currentId);
+  }
+
+  /** Nothing of this browser's own is left to undo here: what was decided elsewhere by the same person, or the tile before. */
+  async #undoUnremembered(tile) {
+    const mine = tile.all.findLast((each) => each.decidedBy === this.configuration.annotator && !tile.touched.has(each.id));
+    const isHere = mine && tile.deck.tile.status !== "complete" && tile.deck.tile.status !== "approved";
+    if (!isHere) {
+      this.#back();
+      return;
+    }
+    const entry = tile.undo({ decision: mine.standing, feature: mine.id, before: { verdict: null } }, this.#seconds());
+    this.outbox.put(entry);
+    tile.currentId = mine.id;
+    await this.desk.refresh(); // how it stood before, only the server knows
+  }
+
+  #back() {
+    if (this.configuration.audit !== null) this.notices.say("A finished tile of a spot check stays as it was decided.");
+    else this.desk.goBack();
+  }
+
+  #finish() {
+    const { tile } = this;
+    if (performance.now() - this.shownAt < SETTLE_MS) return;
+    const left = tile.undecided;
+    if (left.length) {
+      const outside = left.filter((feature) => !tile.isOfInterest(feature)).length;
+      this.#select(tile.nextUndecided());
+      this.notices.say(`${left.length} still undecided${outside ? `, ${outside} of them outside the filter` : ""}: the tile is not done yet.`, "warning");
+      return;
+    }
+    if (!tile.isFinished && this.progress) {
+      this.progress.tiles.mine += 1;
+      this.progress.tiles.finished += 1;
+      this.progress.hour.tiles += 1;
+    }
+    this.desk.finish(Math.round((this.attention.seconds - this.tileSince) * 10) / 10);
+  }
+
+  // Showing
+
+  #show(tile, { isBack = false, isRefresh = false, message = "" }) {
+    if (message) this.notices.say(message);
+    if (tile === this.shown) return;
+    this.shaping.drop();
+    this.pendingReject = null;
+    this.shown = tile;
+    this.#hide(false);
+    if (!tile) {
+      this.layers.clear();
+      this.view.clear();
+    } else {
+      if (!isRefresh) {
+        this.view.show(tile.deck);
+        this.tileSince = this.attention.seconds;
+        this.shownAt = performance.now();
+      }
+      this.layers.draw(tile.all, (feature) => tile.isOfInterest(feature));
+      tile.currentId ??= isBack ? (this.history.of(tile).at(-1)?.feature ?? tile.nextOpen()) : tile.nextOpen();
+      if (!tile.current) tile.currentId = null;
+      this.frame.follow(tile.address, this.configuration.audit);
+    }
+    this.panel.showTile(tile, !isEmpty(this.settings.filter));
+    this.#bannerOf(tile);
+    this.#select(tile?.currentId ?? null);
+    if (isBack) this.notices.say("The tile before. Backspace again undoes its last decision; Enter finishes it.");
+  }
+
+  #bannerOf(tile) {
+    const { status, comment } = tile?.deck.tile ?? {};
+    this.panel.showBanner(comment ? { kind: "comment", text: status === "returned" ? `Returned to you: ${comment}` : comment } : null);
+  }
+
+  #pick(id) {
+    if (!this.shaping.isOn) this.#select(id);
+  }
+
+  #advance() {
+    this.#select(this.tile.nextOpen());
+  }
+
+  #select(id) {
+    const { tile } = this;
+    if (tile) {
+      if (tile.currentId !== id || this.since === undefined) this.since = this.attention.seconds;
+      tile.currentId = id;
+      this.layers.mark(tile.current);
+      if (tile.current) this.view.reveal(this.layers.boundsOf(id));
+    }
+    this.#update();
+  }
+
+  /** Everything the panel says of the current feature; only what differs is written. */
+  #update() {
+    const { tile, shaping } = this;
+    const feature = tile?.current ?? null;
+    const className = shaping.work?.className ?? feature?.class ?? null;
+    this.toolbar.setMode(shaping.hint);
+    this.toolbar.update({ hasFeature: Boolean(feature), hasTile: Boolean(tile), isReady: Boolean(tile) && !tile.undecided.length });
+    this.panel.card.show(feature, { note: this.#note(tile, feature), className, lockedBy: feature && this.#lockedBy(feature) });
+    this.panel.showCount(tile);
+    this.frame.publish({ tile: tile?.address ?? "", index: tile?.index ?? 0, total: tile?.features.size ?? 0, decided: tile?.decided ?? 0 });
+  }
+
+  #note(tile, feature) {
+    if (!tile || feature) return "";
+    if (tile.undecided.length) return `Nothing more that fits the filter; ${plural(tile.undecided.length, "feature")} undecided. Enter goes to the next.`;
+    return tile.features.size
+      ? "Everything is decided. Is anything missing? N draws it; Enter says that nothing is."
+      : "Nothing was predicted here. N draws what is missing; Enter says that nothing is.";
+  }
+
+  #hide(isHidden) {
+    this.map.getContainer().classList.toggle("is-bare", isHidden);
+    this.toolbar.press("hide", isHidden);
+  }
+
+  #choose(chosen) {
+    const before = this.settings;
+    this.preferences.choose(chosen);
+    this.settings = { ...before, ...chosen };
+    const { randomShare, audit } = this.configuration;
+    this.desk.use({ ...this.settings, randomShare, audit });
+    const { tile } = this;
+    if (tile) {
+      tile.filter = this.settings.filter;
+      tile.arrange(this.settings.stepping);
+      for (const feature of tile.all) this.layers.restyle(feature, tile.isOfInterest(feature));
+      this.panel.showTile(tile, !isEmpty(this.settings.filter));
+      if (!tile.current || !tile.isOfInterest(tile.current)) tile.currentId = null;
+      this.#select(tile.currentId ?? tile.nextOpen());
+    }
+    if (chosen.stepping && before.stepping !== chosen.stepping) {
+      this.notices.say(chosen.stepping === "place" ? "Stepping to the nearest." : "Stepping by uncertainty.");
+    }
+    if (chosen.filter || chosen.order) this.desk.reconsider();
+  }
+
+  // Saving
+
+  #seconds() {
+    const seconds = this.attention.seconds - (this.since ?? this.attention.seconds);
+    this.since = this.attention.seconds;
+    return seconds;
+  }
+
+  #countDecision(decided) {
+    if (!this.progress) return;
+    this.progress.hour.features += 1;
+    this.progress.features.decided += decided;
+    this.panel.showProgress(this.progress);
+  }
+
+  #progressed(progress) {
+    this.progress = progress;
+    this.panel.showProgress(progress);
+  }
+
+  #savingChanged() {
+    const { outbox } = this;
+    this.panel.showSaving({ unsaved: outbox.unsaved, refused: outbox.refused.length, problem: outbox.problem, isKept: outbox.shelf.isKept });
+    this.frame.publish({ unsaved: outbox.unsaved });
+  }
+
+  #stored(items, answer) {
+    if (answer.progress) this.#progressed(answer.progress);
+    if (items.some(({ entry, isAdopted }) => isAdopted && entry.tile === this.tile?.address)) this.desk.refresh();
+  }
+
+  #refused(items) {
+    for (const { entry, refusal } of items) {
+      if (refusal.code === "conflict" && refusal.feature) this.#moved(entry, refusal.feature);
+    }
+    const claim = items.find(({ refusal }) => refusal.code === "claim");
+    const { entry, refusal } = claim ?? items.at(-1);
+    if (claim) {
+      this.desk.lost(entry.tile, refusal.message);
+      if (this.outbox.refused.length) this.#showUnsaved(refusal.message);
+    } else if (entry.act === "complete") {
+      this.panel.showBanner({
+        kind: "refused", text: `Tile ${entry.tile} is not finished: ${refusal.message}`,
+        actions: [{ label: "Back to that tile", act: () => this.#reopen(entry) }],
+      });
+    } else {
+      this.notices.say(refusal.message, "warning");
+      if (refusal.code === "invalid" && entry.tile === this.tile?.address) this.desk.refresh();
+    }
+  }
+
+  #reopen({ id, tile }) {
+    this.outbox.discard(id);
+    this.desk.open({ tile });
+  }
+
+  /** Somebody was faster: show the feature as it is now. */
+  #moved(entry, feature) {
+    const tile = [this.tile, ...this.desk.waiting.map((each) => each.tile)].find((each) => each?.features.has(feature.id));
+    if (!tile || tile.address !== entry.tile) return;
+    tile.replace(feature);
+    if (tile !== this.tile) return;
+    this.layers.put(feature, tile.isOfInterest(feature));
+    this.#select(tile.currentId ?? feature.id);
+  }
+
+  #showUnsaved(title) {
+    showUnsaved(this.outbox, title, {
+      retry: (id) => {
+        const { entry, refusal } = this.outbox.refused.find((item) => item.entry.id === id);
+        this.outbox.retry(id, refusal.code === "conflict" ? (refusal.feature?.standing ?? null) : undefined);
+      },
+      discard: (id) => this.outbox.discard(id),
+    });
+  }
+
+  /** Somebody is at work: the claims are kept, at most every half minute, and only then. */
+  #worked() {
+    if (!this.tile || Date.now() - this.lastActive < ACTIVE_MS) return;
+    this.lastActive = Date.now();
+    if (Date.now() - this.outbox.storedAt > ACTIVE_MS) this.outbox.active(this.tile.address, this.tile.audit);
+    this.desk.keepWaiting();
+  }
+}

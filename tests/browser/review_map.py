@@ -1,0 +1,105 @@
+"""The review map as a test handles it: keys go to the page, the rest is read from the map's frame."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Frame, Locator, Page
+
+WAIT_SECONDS = 15
+
+
+class ReviewMap:
+    """One open review page."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+
+    def open(self, query: str = "", *, wait: bool = True) -> "ReviewMap":
+        """Go to the page; with `wait` until a tile is there to review."""
+        self.page.goto(f"{self.url}/review{query}")
+        if wait:
+            self.await_tile()
+        return self
+
+    def await_tile(self) -> None:
+        """Wait until a tile is shown and the map takes keys."""
+        self.page.locator(".st-key-review_map iframe").wait_for(timeout=30_000)
+        self.until(lambda: bool(self.data.get("tile")), "a tile")
+
+    @property
+    def frame(self) -> Frame:
+        """The map's frame."""
+        return next(each for each in self.page.frames if "st_folium" in each.url)
+
+    @property
+    def data(self) -> dict[str, str]:
+        """`document.body.dataset` of the frame; empty while there is no frame."""
+        if not any("st_folium" in each.url for each in self.page.frames):
+            return {}
+        found: dict[str, str] = self.frame.evaluate("() => ({...document.body.dataset})")
+        return found
+
+    def number(self, name: str) -> int:
+        """A count out of `data`."""
+        return int(self.data[name])
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after another."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something to become true. Raises AssertionError."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain for {what}; the map says {self.data}"
+            self.page.wait_for_timeout(20)
+
+    def until_saved(self) -> None:
+        """Wait until the map says that all is on disk."""
+        self.until(lambda: self.data.get("unsaved") == "0", "everything to be saved")
+
+    def until_tile(self, address: object) -> None:
+        """Wait until that tile is shown."""
+        self.until(lambda: self.data.get("tile") == str(address), f"tile {address}")
+
+    def find(self, selector: str, has_text: str | None = None) -> Locator:
+        """Elements of the frame."""
+        return self.frame.locator(selector, has_text=has_text)
+
+    def text(self, selector: str) -> str:
+        """What an element of the frame says."""
+        return self.frame.locator(selector).inner_text()
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """A place of the current tile, as shares from its west and its north, in pixels of the page."""
+        inside = self.frame.evaluate(
+            """([x, y]) => {
+              const box = document.querySelector('.leaflet-maploop-frame-pane path').getBoundingClientRect();
+              return [box.left + box.width * x, box.top + box.height * y];
+            }""",
+            [x, y],
+        )
+        frame = self.page.locator(".st-key-review_map iframe").bounding_box()
+        assert frame is not None
+        return frame["x"] + 1 + inside[0], frame["y"] + 1 + inside[1]
+
+    def click(self, x: float, y: float) -> None:
+        """Click on a place of the current tile."""
+        self.page.mouse.click(*self.point(x, y))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag from one place of the page to another, in pixels."""
+        self.page.mouse.move(*start)
+        self.page.mouse.down()
+        self.page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        self.page.mouse.move(*end)
+        self.page.mouse.up()
+
+    def box(self, selector: str, index: int = 0) -> dict[str, Any]:
+        """An element's box in pixels of the page."""
+        found = self.frame.locator(selector).nth(index).bounding_box()
+        assert found is not None
+        return {**found, "cx": found["x"] + found["width"] / 2, "cy": found["y"] + found["height"] / 2}
