@@ -30,7 +30,9 @@ def test_only_this_machine_is_listened_to(app_server: AppServer) -> None:
     assert answer.status_code == 403
 
 
-def test_a_first_start_makes_the_sample_project_and_then_shows_it(app_servers: AppServers, page: Page, record: Record) -> None:
+def test_a_first_start_makes_the_sample_project_and_then_shows_it(
+    app_servers: AppServers, page: Page, record: Record
+) -> None:
     server = app_servers.start(MAPLOOP_SAMPLE="1")
     page.goto(server.url)
     expect(page.locator(".st-key-next")).to_be_visible(timeout=200_000)
