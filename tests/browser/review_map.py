@@ -50,6 +50,11 @@ class ReviewMap:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def finish(self) -> None:
+        """Say that the tile is done, as a person would: not in the very moment it came."""
+        self.page.wait_for_timeout(400)
+        self.press("Enter")
+
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something to become true. Raises AssertionError."""
         deadline = time.monotonic() + WAIT_SECONDS

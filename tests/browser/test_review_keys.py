@@ -37,8 +37,7 @@ def test_a_tile_is_walked_by_keys_and_finished(review: ReviewMap, ground: Ground
 def test_the_tile_is_not_done_while_one_is_undecided(review: ReviewMap, ground: Ground) -> None:
     first = review.data["tile"]
     review.press("a", "ArrowRight", "a", "a")
-    review.page.wait_for_timeout(400)
-    review.press("Enter")
+    review.finish()
     assert review.data["tile"] == first
     assert review.data["index"] == "2"
     assert "1 still undecided" in review.text(".maploop-notice")
@@ -49,8 +48,7 @@ def test_the_tile_is_not_done_while_one_is_undecided(review: ReviewMap, ground: 
 def test_undo_goes_back_to_the_start_and_into_the_tile_before(review: ReviewMap, ground: Ground) -> None:
     first = review.data["tile"]
     review.press("a", "x", "a", "s")
-    review.page.wait_for_timeout(400)
-    review.press("Enter")
+    review.finish()
     review.until(lambda: review.data["tile"] != first, "the next tile")
     second = review.data["tile"]
     review.press("a", "Backspace")
@@ -161,8 +159,7 @@ def test_the_filter_leaves_the_rest_for_later_but_not_for_done(review: ReviewMap
     review.press("Enter")
     review.press("a", "a")
     assert "Nothing more that fits the filter; 2 features undecided" in review.text(".maploop-note")
-    review.page.wait_for_timeout(400)
-    review.press("Enter")
+    review.finish()
     assert "2 of them outside the filter" in review.text(".maploop-notice")
     assert review.data["index"] == "3"
 
@@ -187,8 +184,7 @@ def test_the_map_is_not_loaded_again_between_tiles(review: ReviewMap) -> None:
     for _ in range(2):
         before = review.data["tile"]
         review.press("a", "a", "a", "a")
-        review.page.wait_for_timeout(400)
-        review.press("Enter")
+        review.finish()
         review.until(lambda before=before: review.data["tile"] != before, "the next tile")  # type: ignore[misc]
     assert review.frame.evaluate("() => window.same")
 
@@ -197,8 +193,7 @@ def test_the_end_says_why_there_is_nothing_left(review: ReviewMap, ground: Groun
     for _ in ground.tiles:
         review.until(lambda: review.data["total"] == "4" and review.data["decided"] == "0", "a fresh tile")
         review.press("a", "a", "a", "a")
-        review.page.wait_for_timeout(400)
-        review.press("Enter")
+        review.finish()
     review.find(".maploop-stage h2").wait_for()
     assert "Every tile is finished: 3 tiles" in review.text(".maploop-stage")
     review.until_saved()

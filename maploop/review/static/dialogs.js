@@ -1,7 +1,7 @@
 /** What opens over the map: all keys, a tile's address, filter and order, what is not saved. Escape closes each. */
 
 import { COMMANDS, keyLabel, REASONS } from "./commands.js";
-import { make, plural } from "./dom.js";
+import { make } from "./dom.js";
 import { VERDICT_WORDS } from "./panel.js";
 
 /** A modal `<dialog>`: the browser keeps the focus in it and closes it on Escape. */
@@ -84,46 +84,38 @@ export function askFilter(classes, { filter, order, stepping }, choose) {
 }
 
 /**
- * What the server does not have, and why.
+ * What the server does not have, and why. Answers a function that draws the list anew, for when something has changed.
  * @param {import("./outbox.js").Outbox} outbox
  * @param {string} title
  * @param {{retry: (id: string) => void, discard: (id: string) => void}} acts
  */
 export function showUnsaved(outbox, title, { retry, discard }) {
+  document.querySelector("dialog.is-unsaved")?.close();
   const list = make("ul", { class: "maploop-list" });
-  const dialog = open("unsaved", title, list, make("div", { class: "maploop-actions" }));
+  const actions = make("div", { class: "maploop-actions" });
+  const dialog = open("unsaved", title, list, actions);
+  const button = (text, act, options = {}) => make("button", { type: "button", text, ...options, on: { click: act } });
   const draw = () => {
-    const waiting = outbox.items.filter((item) => !item.refusal);
-    const lines = outbox.refused.map(({ entry, refusal }) =>
+    const { refused, waiting, items } = outbox;
+    const lines = refused.map(({ entry, refusal }) =>
       make(
         "li", {}, make("strong", { text: describe(entry) }), make("span", { text: refusal.message }),
-        make("button", { type: "button", text: "Try again", on: { click: () => done(() => retry(entry.id)) } }),
-        make("button", { type: "button", text: "Discard", on: { click: () => done(() => discard(entry.id)) } }),
+        button("Try again", () => retry(entry.id)), button("Discard", () => discard(entry.id)),
       ),
     );
     if (waiting.length) {
-      const why = outbox.problem ? `${outbox.problem} Trying again by itself.` : "On its way.";
-      lines.push(make("li", {}, make("strong", { text: `${plural(waiting.length, "entry").replace("entrys", "entries")} waiting` }), make("span", { text: why })));
+      const why = outbox.problem ? `${outbox.problem} Trying again by itself.` : "On the way.";
+      lines.push(make("li", {}, make("strong", { text: `${waiting.length} waiting` }), make("span", { text: why })));
     }
     if (!lines.length) lines.push(make("li", { text: "Everything is on the server's disk." }));
     list.replaceChildren(...lines);
-    const everything = outbox.refused.map(({ entry }) => entry.id);
-    dialog.querySelector(".maploop-actions").replaceChildren(
-      ...(everything.length > 1
-        ? [
-            make("button", { type: "button", text: "Try all again", on: { click: () => done(() => everything.forEach(retry)) } }),
-            make("button", { type: "button", text: "Discard all", on: { click: () => done(() => everything.forEach(discard)) } }),
-          ]
-        : []),
-      ...(outbox.items.length ? [make("button", { type: "button", text: "Download as JSON", on: { click: () => download(outbox.items) } })] : []),
-      make("button", { type: "button", class: "is-first", text: "Close", on: { click: () => dialog.close() } }),
-    );
-  };
-  const done = (act) => {
-    act();
-    draw();
+    const all = (act) => () => refused.map(({ entry }) => entry.id).forEach(act);
+    const several = refused.length > 1 ? [button("Try all again", all(retry)), button("Discard all", all(discard))] : [];
+    const file = items.length ? [button("Download as JSON", () => download(items))] : [];
+    actions.replaceChildren(...several, ...file, button("Close", () => dialog.close(), { class: "is-first" }));
   };
   draw();
+  return () => dialog.open && draw();
 }
 
 function describe(entry) {

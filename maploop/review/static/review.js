@@ -466,6 +466,7 @@ class Review {
     const { outbox } = this;
     this.panel.showSaving({ unsaved: outbox.unsaved, refused: outbox.refused.length, problem: outbox.problem, isKept: outbox.shelf.isKept });
     this.frame.publish({ unsaved: outbox.unsaved });
+    this.redrawUnsaved?.();
   }
 
   #stored(items, answer) {
@@ -509,7 +510,7 @@ class Review {
   }
 
   #showUnsaved(title) {
-    showUnsaved(this.outbox, title, {
+    this.redrawUnsaved = showUnsaved(this.outbox, title, {
       retry: (id) => {
         const { entry, refusal } = this.outbox.refused.find((item) => item.entry.id === id);
         this.outbox.retry(id, refusal.code === "conflict" ? (refusal.feature?.standing ?? null) : undefined);
