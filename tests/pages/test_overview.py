@@ -1,12 +1,14 @@
 """The overview page: with nothing, with a project under way, and where its one button leads."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from db.engine import Database
+from maploop.overview import PageName
 from maploop.project import ProjectView
 from pages import links
 from tests.builders import a_decision, a_person, a_prediction, a_project, a_tile, a_tile_event
@@ -86,6 +88,13 @@ def test_the_button_leads_to_the_next_step(under_way: ProjectView, monkeypatch: 
     app = page(under_way)
     app.button(key="next_step").click().run()
     assert went == [("review.py", {"project": "Town"})]
+
+
+def test_every_step_leads_to_a_page_that_is_there() -> None:
+    names = get_args(PageName)
+    assert names
+    for name in names:
+        assert (links.PAGES / links.FILES.get(name, f"{name}.py")).is_file()
 
 
 def test_hostile_names_stay_text(sqlite_database: Database) -> None:
