@@ -208,14 +208,11 @@ def export(
 ) -> None:
     """Freeze a dataset of finished tiles and write it: the same dataset gives the same bytes."""
     from maploop.dataset.datasets import freeze, load_dataset  # noqa: PLC0415
+    from maploop.dataset.export import check_request  # noqa: PLC0415
     from maploop.dataset.export import export as write  # noqa: PLC0415
-    from maploop.dataset.formats import format_named  # noqa: PLC0415
     from maploop.settings import get_settings  # noqa: PLC0415
 
-    format_named(form)  # before anything is frozen
-    if split not in (None, "train", "validation", "test"):
-        msg = f"{split!r} is not a split: use train, validation, test."
-        raise InputError(msg)
+    check_request(form, out, split)  # before anything is frozen
     database, view = _project(db, project)
     with progress() as report:
 

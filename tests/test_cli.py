@@ -106,6 +106,12 @@ def test_truth_is_exported_with_the_hash_of_every_file(town: Cli, tmp_path: Path
     assert exported["dataset"] in town.output.readouterr().out
 
 
+def test_a_place_that_is_taken_is_refused_before_anything_is_frozen(town: Cli, tmp_path: Path) -> None:
+    town("import", "annotations", "Town", str(write(tmp_path / "t.geojson", [square(1)])))
+    assert "is not empty" in town.refused("export", "Town", "--format", "geojson", "--out", str(tmp_path))
+    assert [path.name for path in tmp_path.glob("*.geojson")] == ["t.geojson"]
+
+
 def test_people_read_sentences(town: Cli, tmp_path: Path) -> None:
     path = write(tmp_path / "p.geojson", [square(1), feature(square(9), kind="\x1b[31m\nship")])
     arguments = ["import", "predictions", "Town", str(path), "--model", "m", "--db", town.url]
