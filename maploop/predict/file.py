@@ -7,7 +7,8 @@ from typing import Any
 from db.types import utc_now
 from maploop.database import Database
 from maploop.predict.intake import Choice, as_json, fingerprint, read_file
-from maploop.predict.store import NewRun, Progress, check_model_name, check_not_stored, store_run
+from maploop.predict.models import check_model_name
+from maploop.predict.store import NewRun, Progress, check_not_stored, store_run
 from maploop.project import ProjectView
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Connection, bindparam, delete, select
 
 from db.bulk import insert_rows
 from db.models import TileFeature
@@ -77,6 +77,15 @@ def keep_places(connection: Connection, tile_ids: NDArray[np.int64], feature_ids
     """Say of features, which no tile has yet, which tiles they touch: parallel columns of ids."""
     order = np.lexsort((feature_ids, tile_ids))  # as the table is sorted: appending is fastest
     insert_rows(connection, TileFeature, {"tile_id": tile_ids[order], "feature_id": feature_ids[order]})
+
+
+def places_of(connection: Connection, feature_ids: Sequence[int]) -> set[int]:
+    """Ids of the tiles that features touch."""
+    found: set[int] = set()
+    touched = select(TileFeature.tile_id).where(TileFeature.feature_id.in_(bindparam("features", expanding=True)))
+    for start in range(0, len(feature_ids), _CHUNK):
+        found.update(connection.execute(touched, {"features": feature_ids[start : start + _CHUNK]}).scalars())
+    return found
 
 
 def drop_places(connection: Connection, feature_ids: Sequence[int]) -> set[int]:

@@ -12,7 +12,7 @@ from maploop.database import Database
 from maploop.dataset.split import split_of
 from maploop.errors import ConflictError, InputError, VectorError
 from maploop.imagery.tilemath import Tile
-from maploop.predict import store
+from maploop.predict import writer
 from maploop.predict.file import import_predictions
 from maploop.project import ProjectView
 from tests.builders import CORNER, a_tile, some_imagery
@@ -78,7 +78,7 @@ def test_a_failure_in_the_middle_of_the_write_changes_nothing(
         raise RuntimeError(msg)
 
     path = write(tmp_path / "q.geojson", [square(1, shift=0.1), square(9), square(30)])
-    monkeypatch.setattr(store, "refresh_uncertainty", refuse)
+    monkeypatch.setattr(writer, "refresh_uncertainty", refuse)
     with pytest.raises(RuntimeError, match="the power went"):
         import_predictions(database, project, path, model_name="second")
     assert (counts(database), features(database)) == (before, rows)

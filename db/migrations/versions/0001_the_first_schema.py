@@ -16,7 +16,7 @@ SQL = Path(__file__).parents[2] / "sql"
 APPEND_ONLY = ("prediction", "decision", "tile_event")
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915  one table after another
     op.create_table(
         "annotator",
         sa.Column("id", BigKey, nullable=False),

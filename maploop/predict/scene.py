@@ -1,0 +1,51 @@
+"""The pixels around a project's tiles: which imagery covers each, opened once a run."""
+
+from collections.abc import Callable
+from functools import cache
+
+from sqlalchemy import Connection, select
+
+from db.models import Imagery
+from db.models import Tile as TileRow
+from maploop.database import Database
+from maploop.imagery.info import ImagerySource, SourceInfo
+from maploop.imagery.source import open_source
+from maploop.imagery.tilemath import Tile
+from maploop.project import ProjectView
+
+Sources = Callable[[int], ImagerySource]  # opens the imagery of an id
+
+
+def source_of_tile(
+    connection: Connection, project: ProjectView, sources: Sources
+) -> Callable[[Tile], ImagerySource | None]:
+    """A function that answers the imagery of a tile of the working zoom, None where there is none.
+
+    What it answers is as the connection sees it now; opening imagery may raise ImageryError.
+    """
+    covered = {
+        (row.x, row.y): row.imagery_id
+        for row in connection.execute(
+            select(TileRow.x, TileRow.y, TileRow.imagery_id).where(
+                TileRow.project_id == project.id, TileRow.z == project.zoom, TileRow.imagery_id.is_not(None)
+            )
+        )
+    }
+
+    def source_of(tile: Tile) -> ImagerySource | None:
+        imagery_id = covered.get((tile.x, tile.y))
+        return None if imagery_id is None else sources(imagery_id)
+
+    return source_of
+
+
+def sources_of(database: Database) -> Sources:
+    """Opens imagery of the database by id, each once."""
+
+    @cache
+    def opened(imagery_id: int) -> ImagerySource:
+        with database.read() as connection:
+            info = connection.execute(select(Imagery.info).where(Imagery.id == imagery_id)).scalar_one()
+        return open_source(SourceInfo.from_json(info))
+
+    return opened
