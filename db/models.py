@@ -243,7 +243,7 @@ class Feature(Base):
     __tablename__ = "feature"
     __table_args__ = (
         one_of("verdict", VERDICTS, "verdict"),
-        Index("ix_feature_project_verdict", "project_id", "verdict"),
+        Index("ix_feature_project_verdict", "project_id", "verdict", "class_id", "withdrawn"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -296,7 +296,7 @@ class Decision(Base):
         one_of("verdict", (*VERDICTS, "undo"), "verdict"),
         one_of("reason", REASONS, "reason"),
         CheckConstraint("(verdict = 'undo') = (undoes IS NOT NULL)", name="undoes"),
-        Index("ix_decision_speed", "project_id", "annotator_id", "stored_at"),
+        Index("ix_decision_speed", "project_id", "annotator_id", "stored_at", "seconds"),
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True)

@@ -9,6 +9,7 @@ from maploop.database import Database, open_database
 from maploop.project import ProjectView, annotator_id, list_annotators, list_projects, load_project
 from maploop.sample.seed import sample_progress
 from maploop.settings import get_settings
+from pages.links import plain
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def heading(title: str, found: Context) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         st.header(title, anchor=False)
         st.space("stretch")
-        with st.popover(f"{found.project.name} · {found.annotator}", icon=":material/person:"):
+        with st.popover(plain(f"{found.project.name} · {found.annotator}"), icon=":material/person:"):
             choose(found)
 
 
@@ -106,5 +107,5 @@ def _no_project() -> None:
         _await_sample()
         return
     if progress is not None:
-        st.error(f"The sample project could not be made: {progress.error}", icon=":material/error:")
+        st.error(plain(f"The sample project could not be made: {progress.error}"), icon=":material/error:")
     st.info("There is no project yet. Create one on the Import page.", icon=":material/add_circle:")

@@ -15,6 +15,7 @@ from maploop.project import create_project, parse_class
 from maploop.review.truth import import_annotations
 from maploop.settings import get_settings
 from pages.common import Context, choose_context, heading
+from pages.links import plain
 
 VECTOR_TYPES = ["geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"]
 IMAGERY_TYPES = ["tif", "tiff"]
@@ -162,7 +163,7 @@ def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]]) -> None
             report = work(lambda text: status.update(label=text))
         except MaploopError as error:
             status.update(label="Nothing was imported", state="error", expanded=True)
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(str(error)), icon=":material/error:")
             return
         status.update(label="Imported", state="complete", expanded=True)
         counts = {key: value for key, value in report.items() if isinstance(value, int)}
@@ -194,4 +195,4 @@ with new_project:
     try:
         ask_project()
     except MaploopError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")

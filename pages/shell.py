@@ -5,9 +5,12 @@ from pathlib import Path
 import streamlit as st
 
 from maploop.errors import MaploopError
+from pages.links import plain
 
-st.set_page_config(page_title="Maploop", page_icon=":material/map:", layout="wide")
-st.html(Path(__file__).with_name("style.css"))
+HERE = Path(__file__).parent
+
+st.set_page_config(page_title="Maploop", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.html(HERE / "style.css")
 
 page = st.navigation(
     [
@@ -22,4 +25,4 @@ page = st.navigation(
 try:
     page.run()
 except MaploopError as error:
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(str(error)), icon=":material/error:")

@@ -1,5 +1,6 @@
 """Spot checks that were drawn: how far each is, its audits, and which tile comes next."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -104,11 +105,19 @@ def audits_of(connection: Connection, sample_id: int) -> list[AuditView]:
     ]
 
 
-def next_audit(connection: Connection, sample_id: int, reviewer_id: int) -> tuple[int, TileAddress] | None:
+def next_audit(
+    connection: Connection,
+    sample_id: int,
+    reviewer_id: int,
+    *,
+    tile: TileAddress | None = None,
+    holding: Collection[TileAddress] = (),
+) -> tuple[int, TileAddress] | None:
     """The audit to look at next and its tile, one already begun first; None when nothing is left.
 
-    Tiles that are not finished any more, or that the reviewer finished in the meantime, are passed over. Raises
-    NotFoundError, or AccessError when the spot check is somebody else's.
+    Tiles that are not finished any more, or that the reviewer finished in the meantime, are passed over, and those in
+    `holding`; with `tile` it is that one or none. Raises NotFoundError, or AccessError when the spot check is somebody
+    else's.
     """
     sample = connection.execute(
         select(AuditSample.reviewer_id, AuditSample.closed_at).where(AuditSample.id == sample_id)
@@ -122,7 +131,7 @@ def next_audit(connection: Connection, sample_id: int, reviewer_id: int) -> tupl
     if sample.closed_at is not None:
         return None
     is_begun = select(Decision.seq).where(Decision.audit_id == Audit.id).exists()
-    row = connection.execute(
+    rows = connection.execute(
         select(Audit.id, Tile.z, Tile.x, Tile.y)
         .join(Tile, Tile.id == Audit.tile_id)
         .where(
@@ -132,9 +141,12 @@ def next_audit(connection: Connection, sample_id: int, reviewer_id: int) -> tupl
             Tile.finished_by != reviewer_id,
         )
         .order_by(is_begun.desc(), Audit.id)
-        .limit(1)
-    ).first()
-    return (row.id, TileAddress(row.z, row.x, row.y)) if row else None
+    )
+    for row in rows:
+        address = TileAddress(row.z, row.x, row.y)
+        if address == tile or (tile is None and address not in holding):
+            return row.id, address
+    return None
 
 
 def _samples() -> Select[Any]:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from db.models import Audit, AuditSample, Tile
+from db.models import Audit
 from maploop.errors import ClaimError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.imagery.tilemath import parse_tile
 from maploop.project import ProjectView
+from maploop.quality.samples import next_audit
 from maploop.review import claims
 from maploop.review.deck import deck_of
 from maploop.review.queue import Drawn, draw_next, finished_before, tile_row, why_nothing
@@ -72,32 +73,24 @@ def _by_address(
 def _open_audit(
     connection: Connection, project: ProjectView, annotator_id: int, request: OpenRequest
 ) -> dict[str, Any]:
-    """The first tile of the reviewer's sample that is neither finished nor held by this deck."""
-    query = (
-        select(Audit.id, Audit.tile_id, Audit.finished_at, Tile.z, Tile.x, Tile.y)
-        .join(AuditSample, AuditSample.id == Audit.sample_id)
-        .join(Tile, Tile.id == Audit.tile_id)
-        .where(
-            AuditSample.id == request.audit,
-            AuditSample.project_id == project.id,
-            AuditSample.reviewer_id == annotator_id,
-        )
-        .order_by(Audit.id)
-    )
-    rows = connection.execute(query).all()
-    if not rows:
-        msg = f"Spot check {request.audit} is not yours, or does not exist: draw a sample on the Quality page."
-        raise NotFoundError(msg)
+    """The next tile of the reviewer's sample that this deck does not hold, blind."""
+    sample = int(request.audit or 0)
     asked = parse_tile(request.tile) if request.tile else None
-    holding = set(request.holding)
-    for row in rows:
-        address = TileAddress(row.z, row.x, row.y)
-        wanted = address == asked if asked else str(address) not in holding
-        if wanted and row.finished_at is None:
-            done = sum(each.finished_at is not None for each in rows)
-            deck = deck_of(connection, project, row.tile_id, annotator_id, drawn_by="audit", audit=row.id)
-            return {"deck": {**deck, "audit": {"id": row.id, "done": done, "total": len(rows)}}}
-    reason = f"The spot check of {len(rows)} tiles is finished: see the Quality page for what it found."
-    if holding and any(row.finished_at is None for row in rows):
+    found = next_audit(
+        connection, sample, annotator_id, tile=asked, holding=[parse_tile(each) for each in request.holding]
+    )
+    done, total = connection.execute(
+        select(func.count(Audit.finished_at), func.count()).where(Audit.sample_id == sample)
+    ).one()
+    if found is None:
         reason = "This is the last tile of the spot check."
-    return {"deck": None, "nothing": {"reason": reason}}
+        if not request.holding:
+            reason = f"The spot check is finished, {done} of {total} tiles: see the Quality page for what it found."
+        return {"deck": None, "nothing": {"reason": reason}}
+    audit_id, address = found
+    tile_id = tile_row(connection, project.id, address)
+    if tile_id is None:
+        msg = f"Spot check {sample} belongs to another project: open it there."
+        raise NotFoundError(msg)
+    deck = deck_of(connection, project, tile_id, annotator_id, drawn_by="audit", audit=audit_id)
+    return {"deck": {**deck, "audit": {"id": audit_id, "done": done, "total": total}}}

@@ -119,7 +119,9 @@ class _Outbox:
         if already_stored(self.connection, str(entry.id), desk):
             return
         if entry.audit is not None:
-            require_audit(self.connection, entry.audit, desk)
+            if require_audit(self.connection, entry.audit, desk):
+                msg = f"The audit of tile {desk.address} is finished."
+                raise ConflictError(msg)
             standing = standing_in_audit(self.connection, entry.audit)
             store_decision(self.connection, desk, entry, lambda row: _standing_in(standing, row))
             return
@@ -144,8 +146,8 @@ class _Outbox:
         if self.connection.execute(select(TileEvent.seq).where(TileEvent.id == event_id)).first():
             return
         if entry.audit is not None:
-            require_audit(self.connection, entry.audit, desk)
-            if entry.act == "complete":
+            is_finished = require_audit(self.connection, entry.audit, desk)
+            if entry.act == "complete" and not is_finished:
                 finish_audit(self.connection, entry.audit)
             return
         self._hold(desk)
@@ -191,8 +193,8 @@ class _Outbox:
         )
 
 
-def require_audit(connection: Connection, audit_id: int, desk: Desk) -> None:
-    """Make sure the audit is this reviewer's, of this tile, and not finished. Raises ConflictError."""
+def require_audit(connection: Connection, audit_id: int, desk: Desk) -> bool:
+    """Make sure that the audit is this reviewer's and of this tile; True when it is finished. Raises InputError."""
     found = connection.execute(
         select(Audit.finished_at)
         .join(AuditSample, AuditSample.id == Audit.sample_id)
@@ -201,9 +203,7 @@ def require_audit(connection: Connection, audit_id: int, desk: Desk) -> None:
     if found is None:
         msg = f"Audit {audit_id} is not yours to decide on tile {desk.address}."
         raise InputError(msg)
-    if found.finished_at is not None:
-        msg = f"The audit of tile {desk.address} is finished."
-        raise ConflictError(msg)
+    return found.finished_at is not None
 
 
 def _standing_in(standing: dict[int, RowMapping], feature: RowMapping) -> Standing:

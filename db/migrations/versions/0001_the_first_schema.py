@@ -119,7 +119,9 @@ def upgrade() -> None:  # noqa: PLR0915  one table after another
     )
     with op.batch_alter_table("feature") as batch_op:
         batch_op.create_index(batch_op.f("ix_feature_prediction_id"), ["prediction_id"], unique=False)
-        batch_op.create_index("ix_feature_project_verdict", ["project_id", "verdict"], unique=False)
+        batch_op.create_index(
+            "ix_feature_project_verdict", ["project_id", "verdict", "class_id", "withdrawn"], unique=False
+        )
 
     op.create_table(
         "model",
@@ -360,7 +362,7 @@ def upgrade() -> None:  # noqa: PLR0915  one table after another
     with op.batch_alter_table("decision") as batch_op:
         batch_op.create_index(batch_op.f("ix_decision_audit_id"), ["audit_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_decision_feature_id"), ["feature_id"], unique=False)
-        batch_op.create_index("ix_decision_speed", ["project_id", "annotator_id", "stored_at"], unique=False)
+        batch_op.create_index("ix_decision_speed", ["project_id", "annotator_id", "stored_at", "seconds"], unique=False)
         batch_op.create_index(batch_op.f("ix_decision_tile_id"), ["tile_id"], unique=False)
 
     connection = op.get_bind()
