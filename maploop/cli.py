@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maploop.cli_evaluate import evaluate
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
 from maploop.errors import InputError, MaploopError
 
@@ -30,6 +31,7 @@ project_app = typer.Typer(help="Projects and their classes.", rich_markup_mode=N
 import_app = typer.Typer(help="Imagery, predictions and known truth.", rich_markup_mode=None)
 app.add_typer(project_app, name="project")
 app.add_typer(import_app, name="import")
+app.command("evaluate")(evaluate)
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO, ...")]

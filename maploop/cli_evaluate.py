@@ -1,0 +1,88 @@
+"""`maploop evaluate`: a model against a project's test tiles, or a file of predictions against a file of truth."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maploop.cli_output import progress, say, say_json
+from maploop.errors import InputError
+
+
+def evaluate(
+    project: Annotated[
+        str | None, typer.Argument(metavar="PROJECT", help="The project's name; not needed for files.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model, by its newest word on each tile.")
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
+    run: Annotated[int | None, typer.Option(metavar="ID", help="One run of the model.")] = None,
+    truth: Annotated[Path | None, typer.Option(metavar="FILE", help="What is there.")] = None,
+    predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="What was predicted.")] = None,
+    class_name: Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class of every row.")] = None,
+    class_field: Annotated[
+        str | None, typer.Option("--class-field", metavar="F", help="The field that names the class.")
+    ] = None,
+    score_field: Annotated[str | None, typer.Option(metavar="F", help="The field with scores, 0 to 1.")] = None,
+    iou: Annotated[float | None, typer.Option(help="Polygons match from there on; else the project's, or 0.5.")] = None,
+    line_tolerance: Annotated[float | None, typer.Option(metavar="M", help="Metres; else the project's, or 3.")] = None,
+    point_tolerance: Annotated[
+        float | None, typer.Option(metavar="M", help="Metres; else the project's, or 5.")
+    ] = None,
+    db: Annotated[
+        str | None,
+        typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Hold predictions against the truth: a model on a project's finished tiles, or one file against another."""
+    from maploop.evaluate.matching import Rules  # noqa: PLC0415
+    from maploop.evaluate.report import as_json as to_json  # noqa: PLC0415
+    from maploop.evaluate.report import as_text  # noqa: PLC0415
+
+    told = {"iou_threshold": iou, "line_tolerance_m": line_tolerance, "point_tolerance_m": point_tolerance}
+    basis: dict[str, Any]
+    if truth is not None or predictions is not None:
+        from maploop.evaluate.files import evaluate_files  # noqa: PLC0415
+
+        if truth is None or predictions is None:
+            msg = f"Name both files: --{'truth' if truth is None else 'predictions'} is missing."
+            raise InputError(msg)
+        if project is not None or model is not None or run is not None:
+            msg = "Files are compared without a project: leave out PROJECT, --model and --run, or the files."
+            raise InputError(msg)
+        rules = Rules(**{name: value for name, value in told.items() if value is not None})
+        with progress() as report:
+            evaluation, basis = evaluate_files(
+                truth,
+                predictions,
+                rules,
+                class_name=class_name,
+                class_field=class_field,
+                score_field=score_field,
+                progress=report,
+            )
+    else:
+        from maploop.database import open_database  # noqa: PLC0415
+        from maploop.evaluate.runs import evaluate_model, rules_of  # noqa: PLC0415
+        from maploop.project import load_project  # noqa: PLC0415
+
+        if project is None or model is None:
+            msg = "Say what to evaluate: PROJECT and --model NAME, or --truth FILE and --predictions FILE."
+            raise InputError(msg)
+        if class_name is not None or class_field is not None or score_field is not None:
+            msg = "--class, --class-field and --score-field speak of files: leave them out for a model of a project."
+            raise InputError(msg)
+        with open_database(db).read() as connection:
+            view = load_project(connection, project)
+            evaluation, basis = evaluate_model(connection, view, model, rules_of(view, **told), split=split, run_id=run)
+    if as_json:
+        say_json({**to_json(evaluation), **basis})
+        return
+    for line in as_text(evaluation):
+        typer.echo("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line))
+    for side in ("truth", "predictions"):
+        if skipped := basis.get(side, {}).get("skipped"):
+            first = f"row {skipped[0]['row']}: {skipped[0]['reason']}"
+            say(f"{len(skipped):,} rows of the {side} are left out, the first, {first}.")

@@ -1,0 +1,325 @@
+"""The whole evaluation: predictions against truth, per class and over all, each figure with its n and interval."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maploop.evaluate.average_precision import (
+    IOU_THRESHOLDS,
+    among_best,
+    precision_at_recalls,
+    resampled_average_precisions,
+)
+from maploop.evaluate.bootstrap import RESAMPLES, draw_tiles, interval
+from maploop.evaluate.counts import (
+    RATES,
+    SCORE_STEPS,
+    SIZE_NAMES,
+    Counts,
+    Floats,
+    added,
+    count,
+    figures,
+    rates,
+    resampled,
+    size_limits,
+    summed,
+)
+from maploop.evaluate.layers import Layer
+from maploop.evaluate.matching import NOTHING, Outcome, Rules, hold_against
+from maploop.quality.statistics import Metric
+from maploop.vectors.geometry import GeometryType
+
+Unit = Literal["m2", "m"]
+_RESTS_ON = {  # the count that each figure divides by
+    "f1": "either",
+    "precision": "predicted",
+    "recall": "truths",
+    "mean_iou": "overlapping",
+    "mean_nearness": "near",
+    "completeness": "truths",
+    "correctness": "predicted",
+    "quality": "either",
+    "count_error": "truths",
+    "count_error_per_tile": "tiles",
+}
+
+
+@dataclass(frozen=True)
+class Band:
+    """Part of an evaluation: predictions of at least a score, or features of a range of sizes.
+
+    low, high   the score from which predictions count, or sizes above `low` up to `high` in m2 or m; None: no limit
+    """
+
+    low: float | None
+    high: float | None
+    tp: int
+    fp: int
+    fn: int
+    figures: Mapping[str, Metric]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How predictions of one class, or of all, fared. Pairs are one to one, see `matching`.
+
+    figures     by name, only those that the geometry type has: precision, recall, f1, count_error (predicted minus
+                true, over true), count_error_per_tile (mean absolute difference); polygons: mean_iou (of the pairs),
+                ap50, ap (AP@[.5:.95]); lines: completeness, correctness, quality (by length, Wiedemann 1998); points:
+                mean_distance_m (of the pairs). Over all classes, ap50 and ap are means of those of the classes.
+    by_score    empty when no prediction has a score
+    by_size     m2 of polygons, metres of lines: thirds of the truth of the class; empty over all classes
+    missed_in_failed_tiles      of `fn`, those on tiles for which the model gave no usable answer
+    """
+
+    geometry_type: GeometryType | None
+    tp: int
+    fp: int
+    fn: int
+    figures: Mapping[str, Metric]
+    by_score: tuple[Band, ...]
+    by_size: tuple[Band, ...]
+    missed_in_failed_tiles: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What was taken for what: pairs matched with classes left aside, among features of one geometry type.
+
+    table       (classes, classes): row the true class, column the predicted one
+    missed      true features of each class that nothing was predicted for
+    spurious    predicted features of each class that stand for nothing
+    """
+
+    table: NDArray[np.int64]
+    missed: NDArray[np.int64]
+    spurious: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out, over how many tiles, of which the model failed on some."""
+
+    classes: Mapping[str, Scores]
+    overall: Scores
+    confusion: Confusion
+    rules: Rules
+    tiles: int
+    failed_tiles: int
+    resamples: int
+    seed: int
+
+
+def evaluate(
+    truth: Layer,
+    predictions: Layer,
+    classes: Mapping[str, GeometryType],
+    tiles: int,
+    rules: Rules,
+    *,
+    within_tiles: bool = True,
+    failed: NDArray[np.bool_] | None = None,
+    max_detections: int | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Evaluation:
+    """Hold predictions against the truth.
+
+    tiles               how many there are, with and without features: what intervals draw from
+    within_tiles        features meet on their tile only; else the tile is but a place to draw
+    failed              (tiles,): no usable answer, so whatever is there counts as missed, and predictions as not made
+    max_detections      for average precision: of a class on a tile only so many best, 100 in COCO; None: all
+    """
+    failed = np.zeros(tiles, dtype=np.bool_) if failed is None else failed
+    predictions = predictions.only(~failed[predictions.tile])
+    types = list(classes.values())
+    outcome = hold_against(predictions, truth, types, rules, within_tiles=within_tiles)
+    weights = draw_tiles(tiles, resamples=resamples, seed=seed)
+    scores: dict[str, Scores] = {}
+    counted: list[Counts] = []
+    precisions: list[_AveragePrecision] = []
+    for index, (name, geometry_type) in enumerate(classes.items()):
+        counts = count(truth, predictions, outcome, index, geometry_type, tiles, failed)
+        counted.append(counts)
+        found = _figures(counts, weights, rules)
+        ranked = bool(np.isfinite(predictions.scores[predictions.class_index == index]).any())
+        if geometry_type == "polygon":
+            precision = _average_precision(
+                truth, predictions, outcome, index, weights, max_detections, within_tiles=within_tiles
+            )
+            precisions.append(precision)
+            found |= precision.figures()
+        limits = size_limits(truth.only(truth.class_index == index)).tolist()
+        scores[name] = _scores(geometry_type, counts, found, weights, limits, ranked=ranked)
+    total = added(counted)
+    found = _figures(total, weights, rules)
+    if precisions:
+        found |= _mean(precisions).figures()
+    ranked = bool(np.isfinite(predictions.scores).any())
+    return Evaluation(
+        classes=scores,
+        overall=_scores(None, total, found, weights, [], ranked=ranked),
+        confusion=_confusion(truth, predictions, outcome, len(classes)),
+        rules=rules,
+        tiles=tiles,
+        failed_tiles=int(failed.sum()),
+        resamples=len(weights),
+        seed=seed,
+    )
+
+
+def _figures(counts: Counts, weights: NDArray[np.uint8], rules: Rules) -> dict[str, Metric]:
+    """The figures of one class or of all that are one number each."""
+    plain = {name: values for name, values in counts.items() if values.shape[1] == 1}
+    sums = summed(plain)
+    value, spread = figures(sums), figures(resampled(plain, weights))
+    sums["either"] = sums["tp"] + sums["fp"] + sums["fn"]
+    result = {
+        name: _metric(float(each[0, 0]), int(sums[_RESTS_ON[name]][0, 0]), spread[name][:, 0])
+        for name, each in value.items()
+    }
+    if nearness := result.pop("mean_nearness", None):
+        result["mean_distance_m"] = _as_distance(nearness, rules.point_tolerance_m)
+    return result
+
+
+def _metric(value: float, n: int, spread: Floats) -> Metric:
+    if not np.isfinite(value):
+        return Metric(None, 0, n)
+    return Metric(value, n, n, *interval(spread))
+
+
+def _as_distance(nearness: Metric, tolerance: float) -> Metric:
+    """1 - distance / tolerance, back in metres."""
+    value, low, high = (
+        None if each is None else (1 - each) * tolerance for each in (nearness.value, nearness.high, nearness.low)
+    )
+    return Metric(value, nearness.scored, nearness.total, low, high)
+
+
+def _scores(
+    geometry_type: GeometryType | None,
+    counts: Counts,
+    found: dict[str, Metric],
+    weights: NDArray[np.uint8],
+    limits: list[float],
+    *,
+    ranked: bool,
+) -> Scores:
+    sums = {name: int(counts[name].sum()) for name in ("tp", "fp", "fn", "missed_in_failed")}
+    steps: list[tuple[str, float | None, float | None]] = [("", step, None) for step in SCORE_STEPS.tolist()]
+    edges = [None, *limits, None]
+    sizes = list(zip(SIZE_NAMES, edges[:-1], edges[1:], strict=True)) if limits else []
+    return Scores(
+        geometry_type=geometry_type,
+        tp=sums["tp"],
+        fp=sums["fp"],
+        fn=sums["fn"],
+        figures=found,
+        by_score=_bands(counts, weights, "score_", steps) if ranked else (),
+        by_size=_bands(counts, weights, "size_", sizes) if sizes else (),
+        missed_in_failed_tiles=sums["missed_in_failed"],
+    )
+
+
+def _bands(
+    counts: Counts, weights: NDArray[np.uint8], part: str, ranges: list[tuple[str, float | None, float | None]]
+) -> tuple[Band, ...]:
+    """Precision, recall and F1 by score or by size."""
+    banded = {name: counts[part + name] for name in ("tp", "fp", "fn")}
+    sums = summed(banded)
+    value, spread = rates(sums), rates(resampled(banded, weights))
+    rests_on = {
+        "precision": sums["tp"] + sums["fp"],
+        "recall": sums["tp"] + sums["fn"],
+        "f1": sums["tp"] + sums["fp"] + sums["fn"],
+    }
+    return tuple(
+        Band(
+            low=low,
+            high=high,
+            tp=int(sums["tp"][0, place]),
+            fp=int(sums["fp"][0, place]),
+            fn=int(sums["fn"][0, place]),
+            figures={
+                each: _metric(float(value[each][0, place]), int(rests_on[each][0, place]), spread[each][:, place])
+                for each in RATES
+            },
+            name=name,
+        )
+        for place, (name, low, high) in enumerate(ranges)
+    )
+
+
+def _confusion(truth: Layer, predictions: Layer, outcome: Outcome, classes: int) -> Confusion:
+    matched = outcome.found_any != NOTHING
+    found = outcome.found_any[matched]
+    cells = truth.class_index[found] * classes + predictions.class_index[matched]
+    missed = np.ones(len(truth), dtype=np.bool_)
+    missed[found] = False
+    return Confusion(
+        table=np.bincount(cells, minlength=classes**2).reshape(classes, classes),
+        missed=np.bincount(truth.class_index[missed], minlength=classes),
+        spurious=np.bincount(predictions.class_index[~matched], minlength=classes),
+    )
+
+
+@dataclass(frozen=True)
+class _AveragePrecision:
+    """Precision at recalls, (thresholds, 101), or None; average precisions of resamples, (resamples, thresholds)."""
+
+    precision: Floats | None
+    spread: Floats
+    truths: int
+
+    def figures(self) -> dict[str, Metric]:
+        if self.precision is None:
+            return dict.fromkeys(("ap50", "ap"), Metric(None, 0, self.truths))
+        return {
+            "ap50": _metric(float(self.precision[0].mean()), self.truths, self.spread[:, 0]),
+            "ap": _metric(float(self.precision.mean()), self.truths, self.spread.mean(axis=1)),
+        }
+
+
+def _average_precision(
+    truth: Layer,
+    predictions: Layer,
+    outcome: Outcome,
+    class_index: int,
+    weights: NDArray[np.uint8],
+    max_detections: int | None,
+    *,
+    within_tiles: bool,
+) -> _AveragePrecision:
+    ranked = outcome.order[predictions.class_index[outcome.order] == class_index]
+    scope = predictions.tile[ranked] if within_tiles else np.zeros(len(ranked), dtype=np.int64)
+    ranked = ranked[among_best(scope, max_detections)]
+    tile = truth.tile[truth.class_index == class_index]
+    if not len(tile) or (len(ranked) and not np.isfinite(predictions.scores[ranked]).any()):
+        return _AveragePrecision(None, np.full((len(weights), len(IOU_THRESHOLDS)), np.nan), len(tile))
+    hits = outcome.hits[:, ranked]
+    truths = np.bincount(tile, minlength=weights.shape[1]).astype(np.float64)
+    return _AveragePrecision(
+        precision_at_recalls(hits, len(tile)),
+        resampled_average_precisions(hits, predictions.tile[ranked], truths, weights),
+        len(tile),
+    )
+
+
+def _mean(precisions: list[_AveragePrecision]) -> _AveragePrecision:
+    """Over the classes that have one; a resample in which a class has no truth takes the mean of the others."""
+    known = [each for each in precisions if each.precision is not None]
+    truths = sum(each.truths for each in precisions)
+    if not known:
+        return _AveragePrecision(None, precisions[0].spread, truths)
+    spreads = np.stack([each.spread for each in known])
+    counted = np.isfinite(spreads).sum(axis=0)
+    spread = np.divide(np.nansum(spreads, axis=0), counted, out=np.full(counted.shape, np.nan), where=counted > 0)
+    # recalls before classes: the order in which pycocotools adds up, or the last digit differs
+    precision = np.stack([each.precision for each in known if each.precision is not None], axis=-1)
+    return _AveragePrecision(precision.reshape(len(IOU_THRESHOLDS), -1), spread, truths)

@@ -1,0 +1,209 @@
+"""A model of a project against the annotations of its finished test tiles."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
+from maploop.cli import run
+from maploop.database import Database
+from maploop.evaluate.metrics import Evaluation
+from maploop.evaluate.runs import evaluate_model, rules_of
+from tests.builders import PlacedTile, a_decision, a_person, a_prediction, a_project, a_tile, shape_on
+
+
+class Town:
+    """Three finished test tiles in a row, one of training, one open; two true buildings on each."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        with database.write() as connection:
+            self.project = a_project(connection)
+            self.anna = a_person(connection, "anna")
+            done: dict[str, Any] = {"status": "complete", "finished_by": self.anna}
+            self.tests = [a_tile(connection, self.project, column, split="test", **done) for column in range(3)]
+            self.trained = a_tile(connection, self.project, 3, split="train", **done)
+            self.open = a_tile(connection, self.project, 4, split="test")
+            for tile in (*self.tests, self.trained, self.open):
+                for place in (0, 5):
+                    geometry = shape_on(tile, place)
+                    a_decision(connection, self.project, tile, None, "add", self.anna, geometry=geometry)
+
+    def predict(
+        self, tile: PlacedTile, place: int, *, model: str = "first", score: float = 0.8, shift: float = 0
+    ) -> None:
+        with self.database.write() as connection:
+            a_prediction(
+                connection, self.project, tile, model=model, score=score, geometry=shape_on(tile, place, shift=shift)
+            )
+
+    def run_on(self, answers: dict[PlacedTile, str], *, model: str = "first", prompt: str = "p") -> int:
+        """A run that was asked for tiles, with what became of each."""
+        with self.database.write() as connection:
+            model_id = connection.execute(
+                select(Model.id).where(Model.project_id == self.project.id, Model.name == model)
+            ).scalar()
+            if model_id is None:
+                model_id = connection.execute(
+                    insert(Model).values(project_id=self.project.id, name=model, backend="chat").returning(Model.id)
+                ).scalar_one()
+            run_id = connection.execute(
+                insert(Run)
+                .values(project_id=self.project.id, model_id=model_id, tiles=len(answers), prompt_hash=prompt)
+                .returning(Run.id)
+            ).scalar_one()
+            for tile, status in answers.items():
+                failure = "refused" if status == "failed" else None
+                connection.execute(
+                    insert(RunTile).values(run_id=run_id, tile_id=tile.id, status=status, failure=failure)
+                )
+            return run_id
+
+    def answer(self, run_id: int, tile: PlacedTile, place: int) -> None:
+        """A prediction of a run."""
+        with self.database.write() as connection:
+            feature = connection.execute(select(Feature.id)).scalars().first()
+            connection.execute(
+                insert(Prediction).values(
+                    run_id=run_id,
+                    feature_id=feature,
+                    class_id=self.project.classes[0].id,
+                    geometry=shape_on(tile, place),
+                    score=0.5,
+                    source_row=0,
+                    properties={},
+                )
+            )
+
+    def evaluate(self, model: str = "first", **how: Any) -> tuple[Evaluation, dict[str, Any]]:
+        with self.database.read() as connection:
+            return evaluate_model(connection, self.project, model, rules_of(self.project), **how)
+
+
+@pytest.fixture
+def town(database: Database) -> Town:
+    return Town(database)
+
+
+def numbers(evaluation: Evaluation) -> tuple[int, int, int]:
+    return evaluation.overall.tp, evaluation.overall.fp, evaluation.overall.fn
+
+
+def test_only_finished_tiles_of_the_split_count(town: Town) -> None:
+    for tile in (*town.tests, town.trained, town.open):
+        town.predict(tile, 0)
+    town.predict(town.tests[0], 9)
+    evaluation, basis = town.evaluate()
+    assert numbers(evaluation) == (3, 1, 3)
+    assert evaluation.tiles == 3
+    assert (basis["split"], basis["tiles_not_asked"]) == ("test", 0)
+    assert numbers(town.evaluate(split="train")[0]) == (1, 0, 1)
+
+
+def test_tiles_without_predictions_count_as_empty(town: Town) -> None:
+    town.predict(town.tests[0], 0)
+    evaluation, _ = town.evaluate()
+    assert numbers(evaluation) == (1, 0, 5)
+
+
+def test_rejected_features_are_no_truth_and_corrected_ones_are(town: Town) -> None:
+    with town.database.write() as connection:
+        wrong = a_prediction(connection, town.project, town.tests[0], 9)
+        a_decision(connection, town.project, town.tests[0], wrong.feature_id, "reject", town.anna)
+        right = a_prediction(connection, town.project, town.tests[0], 20)
+        a_decision(connection, town.project, town.tests[0], right.feature_id, "correct", town.anna)
+    evaluation, _ = town.evaluate()
+    assert numbers(evaluation) == (1, 1, 6)
+
+
+def test_features_are_cut_at_the_border_of_the_tiles(town: Town) -> None:
+    left, right = town.tests[:2]
+    with town.database.write() as connection:
+        across = shape_on(left, 59, shift=1.0)
+        a_decision(connection, town.project, left, None, "add", town.anna, geometry=across)
+        feature = connection.execute(select(Feature.id).order_by(Feature.id.desc())).scalars().first()
+        connection.execute(insert(TileFeature).values(tile_id=right.id, feature_id=feature))
+        a_prediction(connection, town.project, left, geometry=across)
+    evaluation, _ = town.evaluate()
+    assert numbers(evaluation) == (2, 0, 6)
+    assert evaluation.overall.figures["mean_iou"].value == 1
+
+
+def test_the_newest_file_of_a_model_counts(town: Town) -> None:
+    town.predict(town.tests[0], 0)
+    with town.database.write() as connection:
+        model_id = connection.execute(select(Model.id)).scalar_one()
+        newer = connection.execute(
+            insert(Run).values(project_id=town.project.id, model_id=model_id).returning(Run.id)
+        ).scalar_one()
+    town.answer(newer, town.tests[1], 0)
+    town.answer(newer, town.tests[2], 5)
+    evaluation, basis = town.evaluate()
+    assert numbers(evaluation) == (2, 0, 4)
+    assert basis["runs"] == [newer]
+    assert numbers(town.evaluate(run_id=newer - 1)[0]) == (1, 0, 5)
+
+
+def test_failed_tiles_are_misses_and_counted_apart(town: Town) -> None:
+    run_id = town.run_on({town.tests[0]: "ok", town.tests[1]: "failed", town.tests[2]: "pending"})
+    town.answer(run_id, town.tests[0], 0)
+    evaluation, basis = town.evaluate()
+    assert numbers(evaluation) == (1, 0, 5)
+    assert (evaluation.failed_tiles, evaluation.overall.missed_in_failed_tiles) == (1, 2)
+    assert basis["tiles_not_asked"] == 1
+
+
+def test_older_runs_that_put_the_same_question_answer_for_the_tiles_the_newest_left_out(town: Town) -> None:
+    first = town.run_on({town.tests[0]: "ok", town.tests[1]: "failed"})
+    town.answer(first, town.tests[0], 0)
+    other = town.run_on({town.tests[2]: "ok"}, prompt="another question")
+    town.answer(other, town.tests[2], 0)
+    second = town.run_on({town.tests[1]: "ok"})
+    town.answer(second, town.tests[1], 0)
+    town.answer(second, town.tests[0], 9)  # reaches onto a tile that it was not asked for
+    evaluation, basis = town.evaluate()
+    assert numbers(evaluation) == (2, 0, 4)
+    assert (basis["runs"], basis["tiles_not_asked"], evaluation.failed_tiles) == ([first, second], 1, 0)
+    assert numbers(town.evaluate(run_id=other)[0]) == (1, 0, 5)
+
+
+def test_the_command_answers_the_same(town: Town, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    town.predict(town.tests[0], 0)
+    code = run(["evaluate", town.project.name, "--model", "first", "--json", "--db", database_url])
+    printed = capsys.readouterr()
+    assert (code, printed.err) == (0, "")
+    answer = json.loads(printed.out, parse_constant=pytest.fail)
+    assert (answer["overall"]["tp"], answer["overall"]["fn"], answer["classes"]["building"]["recall"]) == (1, 5, 1 / 6)
+    assert set(answer["classes"]) == {"building", "road", "well"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["Nowhere", "--model", "first"], "There is no project 'Nowhere'"),
+        (["Town", "--model", "none"], "There is no model 'none' in 'Town': 'first'."),
+        (["Town", "--model", "first", "--split", "half"], "'half' is not a split"),
+        (["Town", "--model", "first", "--split", "validation"], "No tile of the validation split"),
+        (["Town", "--model", "first", "--run", "99"], "has no run 99"),
+        (["Town", "--model", "first", "--class", "building"], "speak of files"),
+        (["Town", "--model", "first", "--iou", "0"], "0 is not an IoU threshold"),
+    ],
+)
+def test_bad_input_is_one_line(
+    town: Town, database_url: str, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    town.predict(town.tests[0], 0)
+    assert run(["evaluate", *arguments, "--db", database_url]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_tiles_with_something_unsure_do_not_count(town: Town) -> None:
+    town.predict(town.tests[0], 0)
+    with town.database.write() as connection:
+        feature = connection.execute(select(Prediction.feature_id)).scalar_one()
+        connection.execute(update(Feature).where(Feature.id == feature).values(verdict="unsure"))
+    evaluation, _ = town.evaluate()
+    assert (evaluation.tiles, numbers(evaluation)) == (2, (0, 0, 4))
