@@ -1,6 +1,7 @@
 """The folium side of maps that ask nobody but this machine: a base map from local files, and the deck inside it."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -49,16 +50,19 @@ def local_map(**options: Any) -> LocalMap:
     return LocalMap(**{"tiles": None, "location": (0.0, 0.0), "zoom_start": 2, **calm, **options})
 
 
-def to_script(value: object) -> str:
-    """JSON that is safe anywhere in a script: only plain characters stand for themselves.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_UNSAFE = re.compile(r"[_<>&'`{}%#]")
 
-    HTML sees no tag in it, JavaScript no line separator; and streamlit-folium, which rewrites what looks like one of
-    folium's names (`_` and letters, `{{'name'}}`), finds nothing to rewrite. Raises ValueError for NaN.
+
+def to_script(value: object) -> str:
+    """JSON that is safe anywhere in a script: in its strings only plain characters stand for themselves.
+
+    HTML sees no tag in it, JavaScript no line separator. Nor do those who take what folium renders for their own text:
+    branca, for which it is a Jinja template once more (`{{`, `{%`), and streamlit-folium, which rewrites what looks
+    like a name of folium's (`_` and letters, `{{'name'}}`). Raises ValueError for NaN.
     """
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for character in "_<>&'`":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return _STRING.sub(lambda string: _UNSAFE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", string[0]), text)
 
 
 class DeckElement(MacroElement):

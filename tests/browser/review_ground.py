@@ -74,6 +74,7 @@ def lay(
     class_names: tuple[str | None, ...] = (None,),
     attribution: str = "Test imagery",
     wobble: bool = False,
+    properties: dict[str, str] | None = None,
     **settings: Any,
 ) -> Ground:
     """Tiles in a row, on each `features` predictions that take turns through `class_names`, most uncertain first.
@@ -103,7 +104,7 @@ def lay(
                 score = round(0.5 + place / max(features, 1) * 0.49, 3)
                 a_prediction(
                     connection, project, tile, class_name=each.name, geometry=geometry, score=score,
-                    properties={"source": "test", "row": str(place)},
+                    properties=properties or {"source": "test", "row": str(place)},
                 )  # fmt: skip
     return ground
 

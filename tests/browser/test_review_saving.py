@@ -1,7 +1,9 @@
 """Nothing is lost: servers killed, networks cut, reloads, two tabs, claims that ran out."""
 
+import json
+
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page, Route
 from sqlalchemy import delete, insert
 
 from db.models import Claim
@@ -69,7 +71,12 @@ def test_a_reload_with_unsaved_work_sends_it_first(review: ReviewMap, ground: Gr
 
 def test_the_page_warns_before_it_is_left_with_unsaved_work(review: ReviewMap) -> None:
     warnings: list[str] = []
-    review.page.on("dialog", lambda dialog: (warnings.append(dialog.type), dialog.accept()))
+
+    def warned(dialog: Dialog) -> None:
+        warnings.append(dialog.type)
+        dialog.accept()
+
+    review.page.on("dialog", warned)
     review.page.reload()
     review.await_tile()
     assert warnings == []
@@ -137,12 +144,12 @@ def test_a_refused_complete_leads_back(review: ReviewMap, ground: Ground) -> Non
     tile = review.data["tile"]
     refusal = '{{"stored": [], "refused": [{{"id": "{id}", "code": "invalid", "message": "No.", "feature": null}}]}}'
 
-    def refuse(route: object) -> None:
-        entries = route.request.post_data_json["entries"]  # type: ignore[attr-defined]
+    def refuse(route: Route) -> None:
+        entries = json.loads(route.request.post_data or "{}")["entries"]
         if entries[0]["type"] == "tile":
-            route.fulfill(body=refusal.format(id=entries[0]["id"]), content_type="application/json")  # type: ignore[attr-defined]
+            route.fulfill(body=refusal.format(id=entries[0]["id"]), content_type="application/json")
         else:
-            route.continue_()  # type: ignore[attr-defined]
+            route.continue_()
 
     review.press("a", "a", "a", "a", "a", "a")
     review.until_saved()

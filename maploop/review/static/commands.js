@@ -15,7 +15,7 @@
 /** @type {Command[]} */
 export const COMMANDS = [
   { name: "accept", keys: ["a"], label: "Accept", help: "Accept what the model says", group: "Decide", isButton: true },
-  { name: "reject", keys: ["x"], label: "Reject", help: "Reject; then, if you like, a reason by digit", group: "Decide", isButton: true },
+  { name: "reject", keys: ["x"], label: "Reject", help: "Reject; Shift and a digit add the reason, if you like", group: "Decide", isButton: true },
   { name: "rejectWithReason", keys: ["Shift+x"], label: "Reject, with reason", help: "Choose the reason first, then reject", group: "Decide" },
   { name: "unsure", keys: ["s"], label: "Unsure", help: "Leave it to somebody else", group: "Decide", isButton: true },
   { name: "edit", keys: ["e"], label: "Edit", help: "Move, add (drag a middle) and remove (click) vertices", group: "Correct", isButton: true },
@@ -24,7 +24,7 @@ export const COMMANDS = [
   { name: "add", keys: ["n"], label: "Add missed", help: "Draw what the model missed; digits choose the class", group: "Correct", isButton: true },
   { name: "keep", keys: ["Enter"], label: "Keep", help: "Keep the outline", group: "While editing or drawing", modes: ["shaping"] },
   { name: "drop", keys: ["Escape"], label: "Drop", help: "Drop it", group: "While editing or drawing", modes: ["shaping"] },
-  { name: "takeBack", keys: ["Backspace"], label: "Last point back", help: "Take the last point back", group: "While editing or drawing", modes: ["shaping"] },
+  { name: "takeBack", keys: ["Backspace"], label: "Take back", help: "Take the last step back", group: "While editing or drawing", modes: ["shaping"] },
   { name: "undo", keys: ["Backspace", "Ctrl+z"], label: "Undo", help: "Undo; at the start of a tile: back into the tile before", group: "Correct", isButton: true, repeats: false },
   { name: "next", keys: ["ArrowRight", "ArrowDown"], label: "Next", help: "Next feature", group: "Look", repeats: true },
   { name: "previous", keys: ["ArrowLeft", "ArrowUp"], label: "Previous", help: "Previous feature", group: "Look", repeats: true },

@@ -27,11 +27,13 @@ export class Desk {
     this.waiting = [];
     this.left = new Set();
     this.turn = 0;
+    this.checked = 0;
     this.options = null;
   }
 
   /** @param {{order: string, randomShare: number, filter: object, stepping: string, audit: number | null}} options */
   use(options) {
+    if (this.options?.audit !== options.audit) this.checked = 0;
     this.options = options;
   }
 
@@ -43,10 +45,12 @@ export class Desk {
     this.turn += 1;
     const turn = this.turn;
     clearTimeout(this.retrying);
-    if (!isRefresh && attempt === 0) this.#coverSoon(turn);
+    clearTimeout(this.covering);
+    if (!isRefresh && attempt === 0) this.#coverSoon();
     await this.outbox.settle(); // what was decided counts before the next question
     const answer = await this.#ask({ tile, back, ahead: false }).catch((error) => ({ error }));
     if (turn !== this.turn) return;
+    clearTimeout(this.covering);
     if (answer.error) this.#failed({ tile, back, isRefresh }, answer.error, attempt);
     else if (answer.deck) this.#opened(answer.deck, { back, isRefresh });
     else if (back) this.tell.show(this.tile, { message: answer.nothing.reason });
@@ -57,6 +61,7 @@ export class Desk {
   /** Say "nothing missing", and go on to the next tile. @param {number} seconds */
   finish(seconds) {
     const { tile } = this;
+    if (tile.deck.audit) this.checked = tile.deck.audit.done + 1;
     if (tile.isFinished) this.outbox.release([tile.address]);
     else this.outbox.put({ type: "tile", act: "complete", tile: tile.address, seconds, audit: tile.audit });
     this.#next();
@@ -155,7 +160,10 @@ export class Desk {
 
   #show(tile, how) {
     this.turn += 1;
+    clearTimeout(this.covering);
     this.tile = tile;
+    const { audit } = tile.deck; // of a tile fetched ahead it counts without the one before
+    if (audit) audit.done = Math.max(audit.done, this.checked);
     this.#lock(tile.address);
     this.tell.cover(null);
     this.tell.show(tile, how);
@@ -231,10 +239,8 @@ export class Desk {
   }
 
   /** A tile that comes at once needs no cover: it would only flash. */
-  #coverSoon(turn) {
-    setTimeout(() => {
-      if (turn === this.turn) this.tell.cover({ kind: "loading", title: "Opening a tile", text: "" });
-    }, 250);
+  #coverSoon() {
+    this.covering = setTimeout(() => this.tell.cover({ kind: "loading", title: "Opening a tile", text: "" }), 250);
   }
 
   #lock(address) {

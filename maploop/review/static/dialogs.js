@@ -27,11 +27,11 @@ export function showHelp() {
     make("div", { class: "maploop-key" }, make("span", {}, ...keys.map((key) => make("kbd", { text: keyLabel(key) }))), make("span", { text: help }));
   const sections = [...groups].map(([group, commands]) => {
     const lines = commands.map(({ keys, help }) => line(keys, help));
-    if (group === "Decide") lines.push(line(["1", "9"], "Set the class"));
+    if (group === "Decide") lines.push(line(["1 – 9"], "Set the class"));
     return make("section", {}, make("h3", { text: group }), ...lines);
   });
   const reasons = REASONS.map(({ label }, index) => `${index + 1} ${label}`).join(", ");
-  open("help", "Keys", make("div", { class: "maploop-keys" }, ...sections), make("p", { text: `Reasons after a reject: ${reasons}.` }));
+  open("help", "Keys", make("div", { class: "maploop-keys" }, ...sections), make("p", { text: `Reasons of a reject: ${reasons}.` }));
 }
 
 /** Ask for a tile's address. @param {string} current @param {(address: string) => void} go */

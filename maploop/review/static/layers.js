@@ -9,9 +9,9 @@ import { positions } from "./tile.js";
 /** Line patterns and signs of the verdicts: told apart without any colour. */
 const LOOKS = {
   undecided: { dash: null, weight: 3, opacity: 1, fill: 0.08, sign: "" },
-  accept: { dash: null, weight: 2, opacity: 0.95, fill: 0.22, sign: "✓" },
-  correct: { dash: "14 5", weight: 2.5, opacity: 1, fill: 0.18, sign: "✎" },
-  add: { dash: "14 4 2 4", weight: 2.5, opacity: 1, fill: 0.18, sign: "+" },
+  accept: { dash: null, weight: 2, opacity: 0.95, fill: 0.15, sign: "✓" },
+  correct: { dash: "14 5", weight: 2.5, opacity: 1, fill: 0.12, sign: "✎" },
+  add: { dash: "14 4 2 4", weight: 2.5, opacity: 1, fill: 0.12, sign: "+" },
   unsure: { dash: "5 5", weight: 2.5, opacity: 1, fill: 0.04, sign: "?" },
   reject: { dash: "1 6", weight: 2.5, opacity: 0.85, fill: 0, sign: "✕" },
 };

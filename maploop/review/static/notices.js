@@ -10,7 +10,7 @@ export class Notices {
   constructor() {
     this.element = make("div", { class: "maploop-notices", role: "status", "aria-live": "polite" });
     this.stage = make("div", { class: "maploop-stage", hidden: true });
-    document.body.append(this.element, this.stage);
+    document.body.append(this.stage);
     this.question = null;
   }
 

@@ -33,7 +33,8 @@ export class Panel {
     this.banner = make("div", { class: "maploop-banner", role: "status", hidden: true });
     this.card = new Card(run);
     this.credit = make("div", { class: "maploop-credit" });
-    document.body.append(this.bar, this.banner, this.card.element, this.credit);
+    this.element = make("div", { class: "maploop-top" }, this.bar, this.banner, this.card.element);
+    document.body.append(this.element, this.credit);
   }
 
   /** @param {import("./tile.js").TileUnderReview | null} tile @param {boolean} isFiltered */

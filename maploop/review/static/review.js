@@ -5,7 +5,7 @@ import { Attention } from "./attention.js";
 import { commandFor } from "./commands.js";
 import { Desk } from "./desk.js";
 import { askFilter, askTile, showHelp, showUnsaved } from "./dialogs.js";
-import { plural } from "./dom.js";
+import { make, plural } from "./dom.js";
 import { Frame } from "./frame.js";
 import { History, isEmpty, Preferences } from "./keepsakes.js";
 import { Keys } from "./keys.js";
@@ -81,6 +81,8 @@ class Review {
     this.panel.card.setClasses(classes);
     this.toolbar = new Toolbar((name) => this.run(name), (isHidden) => this.#hide(isHidden));
     this.notices = new Notices();
+    document.body.append(make("div", { class: "maploop-bottom" }, this.notices.element, this.toolbar.element));
+    this.view.keepClearOf(this.panel.element, this.toolbar.element);
     this.shaping = new Shaping(this.map, this.layers, this.classes, {
       changed: () => this.#update(),
       kept: (work, geometry) => this.#shaped(work, geometry),
@@ -271,6 +273,7 @@ class Review {
 
   #shape(kind) {
     const feature = this.#subject();
+    this.notices.dismissQuestion();
     if (feature) this.shaping.begin(kind, feature);
   }
 
@@ -327,7 +330,7 @@ class Review {
 
   #finish() {
     const { tile } = this;
-    if (performance.now() - this.shownAt < SETTLE_MS) return;
+    if (!tile.touched.size && performance.now() - this.shownAt < SETTLE_MS) return;
     const left = tile.undecided;
     if (left.length) {
       const outside = left.filter((feature) => !tile.isOfInterest(feature)).length;

@@ -19,7 +19,6 @@ export class Toolbar {
     const shaping = COMMANDS.filter((each) => each.modes?.length === 1 && each.modes[0] === "shaping");
     this.shaping = make("div", { class: "maploop-buttons", hidden: true }, this.hint, ...shaping.map((each) => this.#button(each, run)));
     this.element = make("nav", { class: "maploop-tools", "aria-label": "Review" }, this.reviewing, this.shaping);
-    document.body.append(this.element);
   }
 
   /** Show the buttons of a mode. @param {string | null} hint  what to do while shaping; null: reviewing */

@@ -2,9 +2,10 @@
 
 import { ImageryLayer, ImageryStore, keysInView } from "./imagery.js";
 
-const MARGIN = { top: 52, bottom: 66, side: 16 };
+const MARGIN = 10; // around the tile
 const CARD_WIDTH = 268; // the feature's card stands beside the tile where there is room for it
 const WIDE = 900;
+const JUST_SHOWN_MS = 400;
 const CLOSEST = 2.5; // zooms beyond the tile's own when a single feature is looked at
 
 export class View {
@@ -25,15 +26,28 @@ export class View {
     map.options.wheelPxPerZoomLevel = 120;
     for (const name of ["keyboard", "boxZoom", "doubleClickZoom"]) map[name]?.disable();
     map.zoomControl?.remove();
+    this.covered = { top: 0, bottom: 0 };
     this.isMoved = false;
     map.getContainer().addEventListener("wheel", () => (this.isMoved = true), { passive: true });
     map.on("dragstart", () => (this.isMoved = true));
     new ResizeObserver(() => this.#resized()).observe(map.getContainer());
   }
 
+  /** What stands above and below the map: the tile is shown between them. @param {Element} top @param {Element} bottom */
+  keepClearOf(top, bottom) {
+    const observer = new ResizeObserver((entries) => {
+      for (const { target, borderBoxSize } of entries) this.covered[target === top ? "top" : "bottom"] = borderBoxSize[0].blockSize;
+      // The panel is filled as the tile is shown; later on the tile stays where people have come to look for things.
+      if (performance.now() - this.shownAt < JUST_SHOWN_MS) this.#resized();
+    });
+    observer.observe(top);
+    observer.observe(bottom);
+  }
+
   /** Look at a tile, whole. @param {import("./types.js").Deck} deck */
   show(deck) {
     this.deck = deck;
+    this.shownAt = performance.now();
     const { centre, zoom } = this.#fit(deck);
     const z = Number(deck.tile.address.split("/")[0]);
     this.map.setMinZoom(z - 3);
@@ -61,6 +75,7 @@ export class View {
   reveal(bounds) {
     if (!bounds?.isValid()) return;
     const padding = this.#padding();
+    if (!this.isClose) bounds = this.#within(bounds); // what lies on the neighbour's ground moves nothing
     if (this.isClose) {
       const zoom = Math.min(this.map.getBoundsZoom(bounds.pad(0.6), false, padding.both), this.#tileZoom() + CLOSEST);
       this.map.setView(this.#centreFor(bounds.getCenter(), zoom), zoom, { animate: false });
@@ -69,7 +84,8 @@ export class View {
     const size = this.map.getSize();
     const low = this.map.latLngToContainerPoint(bounds.getNorthWest());
     const high = this.map.latLngToContainerPoint(bounds.getSouthEast());
-    const isSeen = low.x >= 0 && low.y >= MARGIN.top / 2 && high.x <= size.x - padding.right + MARGIN.side && high.y <= size.y - MARGIN.bottom / 2;
+    const isSeen =
+      low.x >= 0 && low.y >= padding.top - MARGIN && high.x <= size.x - padding.right + MARGIN && high.y <= size.y - padding.bottom + MARGIN;
     const isLarger = high.x - low.x > size.x || high.y - low.y > size.y;
     if (!isSeen && !(isLarger && this.map.getBounds().intersects(bounds))) {
       this.map.setView(this.#centreFor(bounds.getCenter(), this.map.getZoom()), this.map.getZoom(), { animate: false });
@@ -100,7 +116,9 @@ export class View {
 
   #resized() {
     this.map.invalidateSize({ animate: false, pan: false });
-    if (this.deck && !this.isMoved && !this.isClose) this.whole();
+    if (!this.deck || this.isMoved || this.isClose) return;
+    const { centre, zoom } = this.#fit(this.deck);
+    if (zoom !== this.map.getZoom() || !centre.equals(this.map.getCenter(), 1e-7)) this.whole();
   }
 
   #layer({ imagery, tile }) {
@@ -122,8 +140,18 @@ export class View {
   }
 
   #padding() {
-    const right = this.map.getSize().x >= WIDE ? CARD_WIDTH + MARGIN.side : MARGIN.side;
-    return { right, both: L.point(MARGIN.side + right, MARGIN.top + MARGIN.bottom) };
+    const right = MARGIN + (this.map.getSize().x >= WIDE ? CARD_WIDTH : 0);
+    const [top, bottom] = [this.covered.top + MARGIN, this.covered.bottom + MARGIN];
+    return { top, bottom, right, both: L.point(MARGIN + right, top + bottom) };
+  }
+
+  #within(bounds) {
+    const [west, south, east, north] = this.deck.tile.bounds;
+    const clip = (value, low, high) => Math.min(Math.max(value, low), high);
+    return L.latLngBounds(
+      [clip(bounds.getSouth(), south, north), clip(bounds.getWest(), west, east)],
+      [clip(bounds.getNorth(), south, north), clip(bounds.getEast(), west, east)],
+    );
   }
 
   #fit({ tile }) {
@@ -139,7 +167,8 @@ export class View {
 
   /** The map's centre that puts a place in the middle of what the panel leaves free. */
   #centreFor(place, zoom) {
-    const shift = L.point(this.#padding().right - MARGIN.side, MARGIN.bottom - MARGIN.top).divideBy(2);
+    const { top, bottom, right } = this.#padding();
+    const shift = L.point(right - MARGIN, bottom - top).divideBy(2);
     return this.map.unproject(this.map.project(place, zoom).add(shift), zoom);
   }
 
