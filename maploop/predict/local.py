@@ -4,8 +4,8 @@ It needs no network, no key and no graphics card, learns from a few annotated ti
 mistakes: it knows colour, texture and the near surroundings of a pixel, and nothing of what a house is.
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,6 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -47,6 +46,8 @@ _SMALLEST_POLYGON: Final = 60.0  # cells
 _SHORTEST_LINE: Final = 8.0  # times half the width of its class
 _SMOOTH: Final = 1.5  # cells over which neighbours vote
 _BLOCK: Final = 1024  # pixels
+_ROUNDS: Final = 16  # through all that is taught
+_LOOKING: Final = 0.5  # the share of the work of training that is done before the first round
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +77,67 @@ class LocalModel:
         self._odds = odds  # how much rarer each is on the ground than it was in training
 
     @classmethod
-    def train(cls, examples: Iterable[Example], classes: Mapping[str, str], seed: int = 0) -> "LocalModel":
+    def train(
+        cls,
+        examples: Sequence[Example],
+        classes: Mapping[str, str],
+        seed: int = 0,
+        *,
+        parent: "LocalModel | None" = None,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> "LocalModel":
         """Learn from complete images: what is not annotated is background.
 
-        `examples` are pairs of a uint8 image (h, w, 3) and its features in its pixels; `classes` maps names to polygon,
-        line or point. Raises InputError when there is nothing to learn from.
+        `examples` are pairs of a uint8 image (h, w, 3) and its features in its pixels, and are gone through twice, one
+        at a time; `classes` maps names to polygon, line or point. With a `parent` of the same classes, learning goes on
+        from what it knows. `progress` hears a share from 0 to 1, and may raise to stop. Raises InputError when there is
+        nothing to learn from, or the parent does not know all that the examples show.
         """
-        examples = list(examples)
         _check_classes(classes)
         half_width = measure_half_widths(examples, classes)
         rng = np.random.default_rng(seed)
         features, labels, seen = [], [], np.zeros(len(classes) + 1)
-        for image, annotated in examples:
+        for number, (image, annotated) in enumerate(examples, start=1):
             cells = pixel_features(_checked(image))
             taught = cell_labels(cells.shape[:2], annotated, classes, half_width)
             seen += np.bincount(taught[taught != UNKNOWN], minlength=len(seen))[: len(seen)]
             chosen = _sample(taught, len(examples), len(classes), rng)
             features.append(cells.reshape(-1, cells.shape[2])[chosen])
             labels.append(taught.ravel()[chosen])
+            progress(_LOOKING * number / len(examples))
         if np.count_nonzero(seen) < 2:
             cells_drawn = int(seen[1:].sum())
             msg = f"{len(examples)} images with {cells_drawn} annotated cells teach nothing: approve more tiles first."
             raise InputError(msg)
         known_features, known_labels = np.concatenate(features), np.concatenate(labels)
-        network = make_pipeline(
-            StandardScaler(),
-            MLPClassifier((64, 32), max_iter=16, batch_size=512, learning_rate_init=2e-3, random_state=seed),
-        )
-        with threadpool_limits(1), warnings.catch_warnings():  # such small products are slower on many threads
-            warnings.simplefilter("ignore", ConvergenceWarning)  # it stops on purpose before it knows the town by heart
-            network.fit(known_features, known_labels)
-        known, taken = np.unique(known_labels, return_counts=True)
-        real = seen[known] / seen.sum()
-        odds = real / (taken / taken.sum())
-        return cls(classes, half_width, network, known.astype(np.uint8), odds.astype(np.float32))
+        taught_labels, taken = np.unique(known_labels, return_counts=True)
+        weighing = (seen[taught_labels] / seen.sum() / (taken / taken.sum())).astype(np.float32)
+        if parent is None:
+            network = make_pipeline(
+                StandardScaler().fit(known_features), MLPClassifier((64, 32), batch_size=512, learning_rate_init=2e-3)
+            )
+            known, odds = taught_labels.astype(np.uint8), weighing
+        else:
+            network, known, odds = parent._taken_on(classes, taught_labels, weighing)
+            drawn = {feature.class_name for _, annotated in examples for feature in annotated}
+            half_width |= {name: width for name, width in parent._half_width.items() if name not in drawn}
+        _fit(network, known_features, known_labels, known, seed, progress)
+        return cls(classes, half_width, network, known, odds)
+
+    def _taken_on(
+        self, classes: Mapping[str, str], labels: NDArray[np.uint8], weighing: NDArray[np.float32]
+    ) -> tuple[Pipeline, NDArray[np.uint8], NDArray[np.float32]]:
+        """A network to go on with, the labels it knows and their odds, new where there are new ones."""
+        names = ["background", *classes]
+        if list(classes.items()) != list(self.classes.items()):
+            msg = f"The base knows {', '.join(self.classes)}, not {', '.join(classes)}: begin with a fresh local model."
+            raise InputError(msg)
+        if unknown := [names[label] for label in labels.tolist() if label not in self._known]:
+            msg = f"The base never saw {', '.join(unknown)}, and cannot learn it now: begin with a fresh local model."
+            raise InputError(msg)
+        odds = self._odds.copy()
+        odds[np.searchsorted(self._known, labels)] = weighing
+        return copy.deepcopy(self._network), self._known, odds
 
     def predict(self, image: NDArray[np.uint8]) -> list[PredictedFeature]:
         """Features of one image (h, w, 3), in its pixels."""
@@ -219,6 +247,24 @@ class LocalModel:
         except Exception as error:  # unpickling may raise anything
             msg = f"{path} is not a saved local model ({type(error).__name__}): train it again."
             raise InputError(msg) from error
+
+
+def _fit(
+    network: Pipeline,
+    features: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    known: NDArray[np.uint8],
+    seed: int,
+    progress: Callable[[float], None],
+) -> None:
+    """Teach the network for some rounds, telling after each; few, so that it does not know the town by heart."""
+    scaler, classifier = network[0], network[-1]
+    classifier.set_params(random_state=np.random.RandomState(seed))  # an int would shuffle alike in each round
+    scaled = scaler.transform(features)
+    with threadpool_limits(1):  # such small products are slower on many threads
+        for number in range(1, _ROUNDS + 1):
+            classifier.partial_fit(scaled, labels, classes=known)
+            progress(_LOOKING + (1 - _LOOKING) * number / _ROUNDS)
 
 
 def _check_classes(classes: Mapping[str, str]) -> None:

@@ -157,7 +157,7 @@ def _picture_of(assignment: Assignment, tiles: list[Tile]) -> _Picture:
             left, top = (x - x0) * size + MARGIN, (y - y0) * size + MARGIN
             rows, columns = slice(max(0, top), top + size), slice(max(0, left), left + size)
             part = rgba[max(0, -top) :, max(0, -left) :][: high - rows.start, : wide - columns.start]
-            rgb[rows, columns] = _over_black(part)
+            rgb[rows, columns] = over_black(part)
             seen[rows, columns] = part[..., 3] > 0
     down, across = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     first = Tile(tiles[0].z, x0, y0)
@@ -168,7 +168,7 @@ def _picture_of(assignment: Assignment, tiles: list[Tile]) -> _Picture:
     return _Picture(cut, first, left - MARGIN, top - MARGIN, failures)
 
 
-def _over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB as a model sees it: black where there is no data."""
     if (rgba[..., 3] == 255).all():
         return rgba[..., :3]
