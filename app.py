@@ -1,6 +1,8 @@
 """One ASGI app: Streamlit's pages, tiles, assets and decisions. `streamlit run app.py` serves all of it."""
 
+import importlib
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,11 +17,20 @@ from maploop.web import routes
 # A thread that computes gives way after this long: answers do not wait Python's usual 5 ms behind one that stores.
 SWITCH_SECONDS = 0.0005
 
+# What the first page draws with takes a second to import: meanwhile the browser fetches Streamlit's own files.
+FIRST_PAGE_NEEDS = ("altair", "pandas", "streamlit_folium")
+
+
+def _import_early() -> None:
+    for name in FIRST_PAGE_NEEDS:
+        importlib.import_module(name)
+
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     """Bring the database up to date before the first page; the sample project is made in the background."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    threading.Thread(target=_import_early, name="import-early", daemon=True).start()
     database = open_database()
     if get_settings().sample:
         start_sample(database)
