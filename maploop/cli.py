@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maploop.cli_evaluate import evaluate
+from maploop.cli_models import predict, tune
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
 from maploop.errors import InputError, MaploopError
 
@@ -32,6 +33,8 @@ import_app = typer.Typer(help="Imagery, predictions and known truth.", rich_mark
 app.add_typer(project_app, name="project")
 app.add_typer(import_app, name="import")
 app.command("evaluate")(evaluate)
+app.command("predict")(predict)
+app.command("tune")(tune)
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO, ...")]

@@ -78,8 +78,10 @@ def add_sample(database: Database, progress: SampleProgress | None = None) -> No
     # The painter and the model take a second to import, and most starts do not need them.
     from maploop.imagery.register import register_imagery  # noqa: PLC0415
     from maploop.predict.file import import_predictions  # noqa: PLC0415
+    from maploop.predict.local import LocalModel  # noqa: PLC0415
     from maploop.sample import place  # noqa: PLC0415
     from maploop.sample.project import make_sample  # noqa: PLC0415
+    from maploop.tune.tuning import register_local_model  # noqa: PLC0415
 
     progress = progress or SampleProgress()
 
@@ -102,4 +104,5 @@ def add_sample(database: Database, progress: SampleProgress | None = None) -> No
         licence=place.LICENCE,
         may_train=True,
     )
+    register_local_model(database, project, MODEL, LocalModel.load(files.model))
     import_predictions(database, project, files.predictions, model_name=MODEL, class_field="class", score_field="score")

@@ -1,0 +1,88 @@
+"""A project on painted ground: red houses on green, decided and approved, on tiles of all splits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from db.models import Tile as TileRow
+from maploop.database import Database
+from maploop.dataset.datasets import DatasetView, freeze
+from maploop.dataset.split import Split
+from maploop.imagery.info import ImagerySource, SourceInfo
+from maploop.imagery.tilemath import Tile, from_pixels
+from maploop.project import GeometryType, ProjectView
+from tests.builders import CORNER, PlacedTile, a_decision, a_person, a_project, a_tile, some_imagery
+
+SIZE = 512
+CLASSES: tuple[tuple[str, GeometryType], ...] = (("building", "polygon"),)
+SPLITS: tuple[Split, ...] = ("train", "train", "validation", "test")
+
+
+def houses(column: int) -> list[tuple[int, int, int, int]]:
+    """Left, top, right, bottom of the houses of a tile, in its pixels."""
+    rng = np.random.default_rng(column)
+    boxes = []
+    for row in range(4):
+        for place in range(4):
+            left, top = place * 128 + rng.integers(10, 50), row * 128 + rng.integers(10, 50)
+            boxes.append((int(left), int(top), int(left + rng.integers(40, 64)), int(top + rng.integers(40, 64))))
+    return boxes
+
+
+class Painted:
+    """Imagery that shows the houses; `read_tiles` are the tiles somebody looked at."""
+
+    def __init__(self) -> None:
+        self.info = SourceInfo("geotiff", "/painted.tif", None, 0, 20)
+        self.fingerprint = "painted"
+        self.read_tiles: set[Tile] = set()
+
+    def read(self, tile: Tile, size: int) -> NDArray[np.uint8]:
+        self.read_tiles.add(tile)
+        rng = np.random.default_rng(tile.x)
+        rgba = np.full((size, size, 4), (90, 120, 60, 255), dtype=np.uint8)
+        for left, top, right, bottom in houses(tile.x - CORNER.x):
+            rgba[top:bottom, left:right, :3] = (180, 70, 50)
+        noise = rng.integers(-12, 12, (size, size, 1))
+        rgba[..., :3] = np.clip(rgba[..., :3].astype(np.int16) + noise, 0, 255)
+        return rgba
+
+
+@dataclass
+class Ground:
+    """The project, its tiles by split, and its pixels."""
+
+    database: Database
+    project: ProjectView
+    painted: Painted
+    splits: tuple[Split, ...]
+
+    def sources(self, _imagery_id: int) -> ImagerySource:
+        """The painted ground."""
+        return self.painted
+
+    def tile(self, column: int) -> Tile:
+        """The tile so many east of the corner."""
+        return Tile(CORNER.z, CORNER.x + column, CORNER.y)
+
+    def freeze(self) -> DatasetView:
+        """A dataset of all its tiles."""
+        return freeze(self.database, self.project, annotator="anna", sources=self.sources)
+
+
+def lay_ground(database: Database, *, may_train: bool = True, splits: tuple[Split, ...] = SPLITS) -> Ground:
+    """Approved tiles in a row, with all their houses drawn by anna."""
+    with database.write() as connection:
+        project = a_project(connection, classes=CLASSES)
+        anna = a_person(connection, "anna")
+        some_imagery(connection, project, may_train=may_train)
+        for column, split in enumerate(splits):
+            tile: PlacedTile = a_tile(connection, project, column, split=split, status="approved", finished_by=anna)
+            for box in houses(column):
+                outline = from_pixels(shapely.box(*box), tile.address, SIZE)
+                a_decision(connection, project, tile, None, "add", anna, geometry=outline)
+        assert connection.execute(select(TileRow.id)).first()
+    return Ground(database, project, Painted(), splits)

@@ -1,0 +1,115 @@
+"""`maploop predict` and `maploop tune`, as a pipeline calls them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from rasterio.transform import from_bounds
+from sqlalchemy import update
+
+from db.engine import shared
+from db.models import Tile as TileRow
+from maploop.cli import run
+from maploop.imagery.tilemath import Tile, from_pixels
+from maploop.sample.town import write_features
+from tests.builders import CORNER
+from tests.tune.ground import SIZE, Painted, houses
+
+TILES = 4
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """A GeoTIFF of four tiles, and the outlines of its houses."""
+    painted = Painted()
+    tiles = [Tile(CORNER.z, CORNER.x + column, CORNER.y) for column in range(TILES)]
+    picture = np.concatenate([painted.read(tile, SIZE) for tile in tiles], axis=1)[..., :3]
+    left, bottom, _, top = tiles[0].mercator_bounds
+    right = tiles[-1].mercator_bounds[2]
+    imagery = tmp_path / "houses.tif"
+    profile = {"driver": "GTiff", "width": TILES * SIZE, "height": SIZE, "count": 3, "dtype": "uint8"}
+    transform = from_bounds(left, bottom, right, top, TILES * SIZE, SIZE)
+    with rasterio.open(imagery, "w", **profile, crs="EPSG:3857", transform=transform) as raster:
+        raster.write(np.moveaxis(picture, 2, 0))
+    truth = tmp_path / "truth.geojson"
+    write_features(
+        truth,
+        (
+            (from_pixels(shapely.box(*box), tile, SIZE), {"class": "building"})
+            for column, tile in enumerate(tiles)
+            for box in houses(column)
+        ),
+    )
+    return imagery, truth
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """The JSON that a command prints."""
+    code = run([*arguments, "--json"])
+    out, error = capsys.readouterr()
+    assert code == 0, error
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a command says instead."""
+    assert run(list(arguments)) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.count("\n") == 1
+    return error
+
+
+def test_the_loop_turns_from_the_command_line(
+    sqlite_url: str, files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imagery, truth = files
+    said(capsys, "project", "create", "Town", "--class", "building:polygon", "--zoom", "19", "--seed", "s")
+    said(capsys, "import", "imagery", "Town", str(imagery))
+    with shared(sqlite_url).write() as connection:
+        connection.execute(update(TileRow).values(split="train"))
+        connection.execute(update(TileRow).where(TileRow.x == CORNER.x + 2).values(split="validation"))
+        connection.execute(update(TileRow).where(TileRow.x == CORNER.x + 3).values(split="test"))
+    said(capsys, "import", "annotations", "Town", str(truth))
+    out = str(tmp_path / "out")
+    dataset = said(capsys, "export", "Town", "--format", "geojson", "--out", out, "--tiles", "complete")["dataset"]
+
+    tuned = said(capsys, "tune", "Town", "--dataset", dataset[:12], "--base", "local", "--name", "mine")
+    assert (tuned["model"], tuned["parent"], tuned["dataset"], tuned["tiles"]) == ("mine", None, dataset, 2)
+    assert tuned["validation"]["f1"] > 0.9
+
+    found = said(capsys, "predict", "Town", "--model", "mine", "--split", "test")
+    assert (found["status"], found["tiles"], found["predicted"], found["known"]) == ("finished", 1, 1, 0)
+    assert found["report"]["confirmed"] >= 14
+    assert found["tokens"] == {"input": 0, "cached": 0, "cache_write": 0, "output": 0}
+    assert found["cost"] == 0.0
+    rest = said(capsys, "predict", "Town", "--model", "mine", "--all")
+    assert (rest["tiles"], rest["known"]) == (TILES - 1, 1)
+    nothing = said(capsys, "predict", "Town", "--model", "mine", "--all")
+    assert nothing == {"run": None, "tiles": 0, "known": TILES}
+    again = said(capsys, "predict", "Town", "--model", "mine", "--all", "--tiles", "2", "--again")
+    assert again["tiles"] == 2
+    here = f"{CORNER.z}/{CORNER.x}/{CORNER.y}"
+    assert said(capsys, "predict", "Town", "--model", "mine", "--tile", here, "--again")["tiles"] == 1
+
+    assert run(["predict", "Town", "--model", "mine", "--all"]) == 0
+    assert capsys.readouterr().out == "Nothing to predict. 4 were predicted before; --again asks anew.\n"
+    assert run(["tune", "Town", "--dataset", dataset, "--base", "mine"]) == 0
+    assert "validation tiles" in capsys.readouterr().out
+
+
+def test_wrong_wishes_end_in_one_line(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "project", "create", "Town", "--class", "building:polygon")
+    assert "There is no model 'm'" in refused(capsys, "predict", "Town", "--model", "m")
+    both = refused(capsys, "predict", "Town", "--model", "m", "--all", "--split", "test")
+    assert "--all and --split do not go together" in both
+    assert "--resume goes on" in refused(capsys, "predict", "Town", "--model", "m", "--resume", "--all")
+    assert "'exam' is not a split" in refused(capsys, "predict", "Town", "--model", "m", "--split", "exam")
+    assert "is not a tile address" in refused(capsys, "predict", "Town", "--model", "m", "--tile", "here")
+    assert "is not the id of a dataset" in refused(capsys, "tune", "Town", "--dataset", "x", "--base", "local")
+    assert "There is no project 'City'" in refused(capsys, "tune", "City", "--dataset", "x", "--base", "local")
