@@ -18,7 +18,7 @@ from maploop.web import routes
 SWITCH_SECONDS = 0.0005
 
 # What the first page draws with takes a second to import: meanwhile the browser fetches Streamlit's own files.
-FIRST_PAGE_NEEDS = ("altair", "pandas", "streamlit_folium")
+FIRST_PAGE_NEEDS = ("altair", "folium", "pandas")  # components of Streamlit register with its runtime: not those
 
 
 def _import_early() -> None:
