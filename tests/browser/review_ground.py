@@ -69,7 +69,7 @@ def lay(
     data: Path,
     *,
     tiles: int = 3,
-    features: int = 4,
+    features: int | list[int] = 4,
     classes: Any = CLASSES,
     class_names: tuple[str | None, ...] = (None,),
     attribution: str = "Test imagery",
@@ -77,7 +77,7 @@ def lay(
     properties: dict[str, str] | None = None,
     **settings: Any,
 ) -> Ground:
-    """Tiles in a row, on each `features` predictions that take turns through `class_names`, most uncertain first.
+    """Tiles in a row, `features` predictions on each, which take turns through `class_names`, most uncertain first.
 
     `data` is the data folder of an app that has started already: it makes the database.
     """
@@ -95,13 +95,14 @@ def lay(
             ).scalar_one()
             tile = PlacedTile(tile_id, address)
             ground.tiles.append(tile)
-            for place in range(features):
+            count = features if isinstance(features, int) else features[column]
+            for place in range(count):
                 name = class_names[place % len(class_names)]
                 each = project.class_named(name) if name else project.classes[0]
-                geometry = shape_on(tile, place * 3 % 100 if features <= 33 else place, each.geometry_type)
+                geometry = shape_on(tile, place * 3 % 100 if count <= 33 else place, each.geometry_type)
                 if wobble and each.geometry_type == "polygon":
                     geometry = _many_cornered(geometry)
-                score = round(0.5 + place / max(features, 1) * 0.49, 3)
+                score = round(0.5 + place / max(count, 1) * 0.49, 3)
                 a_prediction(
                     connection, project, tile, class_name=each.name, geometry=geometry, score=score,
                     properties=properties or {"source": "test", "row": str(place)},
