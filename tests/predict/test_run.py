@@ -26,7 +26,7 @@ from maploop.predict.predictor import Assignment, FoundFeature, Outcome
 from maploop.predict.run import RunProgress, carry_out, predict_tiles
 from maploop.predict.runs import beat, begin_run, cancel_run, new_worker, record_outcomes, take_run
 from maploop.project import ProjectView, load_project
-from tests.builders import PlacedTile, a_decision, a_person, a_prediction, some_imagery
+from tests.builders import PlacedTile, a_decision, a_person, a_prediction, shape_on, some_imagery
 from tests.predict.ground import TILES, FakePredictor, Killed, predictions_of, statuses, tile_at
 
 ALL = TileChoice("all")
@@ -309,6 +309,23 @@ def test_what_a_newer_model_does_not_find_on_its_tiles_goes_and_stays_elsewhere(
     with database.read() as connection:
         gone = select(Feature.withdrawn).where(Feature.id.in_([each.feature_id for each in shown])).order_by(Feature.id)
         assert connection.execute(gone).scalars().all() == [True, False, True, False]
+
+
+def test_what_an_earlier_batch_of_the_run_found_on_a_later_tile_stays(
+    database: Database, project: ProjectView, model: ModelView
+) -> None:
+    class Reaching(FakePredictor):
+        def outcome(self, tile: Tile) -> Outcome:
+            found = super().outcome(tile)
+            if tile != tile_at(0):
+                return found
+            return replace(found, features=(FoundFeature("building", shape_on(PlacedTile(0, tile_at(1)), 50)),))
+
+    run = predict_tiles(database, project, model, Reaching(batch=1, empty=[tile_at(1)]), ALL).run
+    assert run is not None
+    assert run.report["withdrawn"] == 0
+    with database.read() as connection:
+        assert not any(connection.execute(select(Feature.withdrawn)).scalars())
 
 
 def test_features_that_nobody_can_use_are_counted_not_stored(
