@@ -7,12 +7,17 @@ Lin et al. (2014), Microsoft COCO; `COCOeval.accumulate` of pycocotools: precisi
   unless a number is given.
 * A class without truth has no average precision, as in COCO. Neither have predictions none of which has a score: they
   have no ranking to judge.
+
+A perfect answer may come out as 0.9999999999999998, as it does there.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from maploop.evaluate.bootstrap import ROWS
 from maploop.evaluate.layers import Indices
 
 # As pycocotools makes them: some differ from the decimal number in the last bit, and equal IoUs are to fall as there.
@@ -69,18 +74,19 @@ def resampled_average_precisions(
     thresholds, count = hits.shape
     steps = min(count, _STEPS)
     step = np.arange(count) * steps // max(count, 1)
-    drawn = weights.astype(np.float64)
-    total = drawn @ truths
 
-    def so_far(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        where = sparse.coo_array(
-            (chosen[chosen].astype(np.float64), (step[chosen], tile[chosen])), (steps, len(truths))
-        )
-        return np.asarray(np.cumsum((where.tocsr() @ drawn.T).T, axis=1))
+    def by_step(chosen: NDArray[np.bool_]) -> Any:
+        ones = np.ones(int(chosen.sum()))
+        return sparse.coo_array((ones, (step[chosen], tile[chosen])), (steps, len(truths))).tocsr()
 
-    seen = so_far(np.ones(count, dtype=np.bool_))
+    everything, each_hit = by_step(np.ones(count, dtype=np.bool_)), [by_step(row) for row in hits]
     result = np.full((len(weights), thresholds), np.nan)
-    for threshold in range(thresholds):
-        precision = _interpolated(so_far(hits[threshold]), seen, np.maximum(total, 1))
-        result[:, threshold] = np.where(total > 0, precision.mean(axis=1), np.nan)
+    for start in range(0, len(weights), ROWS):
+        rows = slice(start, start + ROWS)
+        drawn = np.ascontiguousarray(weights[rows].T, dtype=np.float64)
+        total = truths @ drawn
+        seen = np.cumsum(everything @ drawn, axis=0).T
+        for threshold, hit in enumerate(each_hit):
+            precision = _interpolated(np.cumsum(hit @ drawn, axis=0).T, seen, np.maximum(total, 1))
+            result[rows, threshold] = np.where(total > 0, precision.mean(axis=1), np.nan)
     return result

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
-_ROWS = 64  # resamples at a time: what they take in memory
+ROWS = 128  # resamples at a time: what they take in memory
 
 
 def draw_tiles(tiles: int, *, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.uint8]:
@@ -18,8 +18,8 @@ def draw_tiles(tiles: int, *, resamples: int = RESAMPLES, seed: int = 0) -> NDAr
         return np.zeros((0, tiles), dtype=np.uint8)
     generator = np.random.default_rng(seed)
     weights = np.empty((resamples, tiles), dtype=np.uint8)  # more than 255 of one tile is as good as impossible
-    for start in range(0, resamples, _ROWS):
-        rows = len(weights[start : start + _ROWS])
+    for start in range(0, resamples, ROWS):
+        rows = len(weights[start : start + ROWS])
         drawn = generator.integers(0, tiles, (rows, tiles)) + np.arange(rows)[:, None] * tiles
         weights[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * tiles).reshape(rows, tiles)
     return weights
@@ -28,8 +28,8 @@ def draw_tiles(tiles: int, *, resamples: int = RESAMPLES, seed: int = 0) -> NDAr
 def resample(counts: NDArray[np.float64], weights: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Sums of the counts of the drawn tiles, (resamples, columns), from (tiles, columns)."""
     sums = np.empty((len(weights), counts.shape[1]))
-    for start in range(0, len(weights), _ROWS):
-        sums[start : start + _ROWS] = weights[start : start + _ROWS].astype(np.float64) @ counts
+    for start in range(0, len(weights), ROWS):
+        sums[start : start + ROWS] = weights[start : start + ROWS].astype(np.float64) @ counts
     return sums
 
 

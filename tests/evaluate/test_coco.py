@@ -145,6 +145,18 @@ def test_a_limit_on_detections_is_that_of_pycocotools(most: int) -> None:
     assert ours(judged(truth, predictions, classes=CLASSES, tiles=3)) != expected
 
 
+def test_of_two_equally_good_truths_the_one_that_pycocotools_takes() -> None:
+    left, right = shapely.box(0, 0, 10, 10), shapely.box(4, 0, 14, 10)
+    between = shapely.box(2, 0, 12, 10)
+    for rest, pairs in ((left, 2), (right, 1)):
+        truth: list[Drawn] = [(left, "building", 0), (right, "building", 0)]
+        predictions: list[Drawn] = [(between, "building", 0, 0.9), (rest, "building", 0, 0.8)]
+        _, expected = by_pycocotools(truth, predictions, 1, kind="bbox", max_detections=100)
+        evaluation = judged(truth, predictions, classes=CLASSES, tiles=1)
+        assert ours(evaluation) == expected
+        assert evaluation.overall.tp == pairs
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_pairs_at_one_half_are_those_of_pycocotools(seed: int) -> None:
     truth, predictions = scene(seed, images=12, a_tile=12, shape=a_box)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import shapely
+from shapely import affinity
 
 from maploop.errors import InputError
 from maploop.evaluate.matching import Rules
@@ -25,8 +26,19 @@ def test_an_iou_of_exactly_one_half_matches() -> None:
 
 
 def test_features_meet_on_their_tile_only() -> None:
-    truth, predictions = [(box(0, 0), "building", 0)], [(box(0, 0), "building", 1)]
-    assert counts(judged(truth, predictions), "building") == (0, 1, 1)
+    truth = [(box(0, 0), "building", 0), (line((0, 50), (90, 50)), "road", 0), (shapely.Point(0, 90), "well", 0)]
+    same_place = [(affinity.translate(each, -1000, 0), name, 1, 0.9) for each, name, _ in truth]
+    for name in ("building", "road", "well"):
+        assert counts(judged(truth, same_place), name) == (0, 1, 1)
+        assert counts(judged(truth, same_place, within_tiles=False), name) == (1, 0, 0)
+
+
+def test_without_tiles_a_pair_counts_where_the_truth_is() -> None:
+    truth = [(box(1000 * tile, 0), "building", 0) for tile in range(4)]
+    predictions = [(box(0, 0), "building", tile, 0.9) for tile in range(4)]
+    scores = judged(truth, predictions, within_tiles=False).classes["building"]
+    for metric in (scores.figures["recall"], scores.by_score[0].figures["recall"]):
+        assert (metric.value, metric.low, metric.high) == (1, 1, 1)
 
 
 def test_a_path_called_a_road_is_seen_as_such() -> None:
