@@ -62,6 +62,10 @@ class ReviewMap:
             assert time.monotonic() < deadline, f"waited in vain for {what}; the map says {self.data}"
             self.page.wait_for_timeout(20)
 
+    def until_no_dialog(self) -> None:
+        """Wait until the dialog has closed and keys mean the map again."""
+        self.until(lambda: self.find("dialog").count() == 0, "the dialog to close")
+
     def until_saved(self) -> None:
         """Wait until the map says that all is on disk."""
         self.until(lambda: self.data.get("unsaved") == "0", "everything to be saved")

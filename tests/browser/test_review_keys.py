@@ -137,7 +137,7 @@ def test_help_shows_all_keys_and_keeps_them_from_deciding(review: ReviewMap) -> 
     review.press("a")
     assert review.data["decided"] == "0"
     review.press("Escape")
-    assert review.find("dialog").count() == 0
+    review.until_no_dialog()
     review.press("a")
     assert review.data["decided"] == "1"
 
@@ -157,6 +157,7 @@ def test_the_filter_leaves_the_rest_for_later_but_not_for_done(review: ReviewMap
     review.press("f")
     review.find("dialog input").nth(1).fill("0.7")
     review.press("Enter")
+    review.until_no_dialog()
     review.press("a", "a")
     assert "Nothing more that fits the filter; 2 features undecided" in review.text(".maploop-note")
     review.finish()
