@@ -82,3 +82,14 @@ def test_a_blind_review_is_held_against_the_annotators_work(ground: Ground) -> N
     mine = {each["id"]: each["verdict"] for each in ground.deck("anna", tile=TILE)["features"]}
     assert [mine[each] for each in ground.features[TILE]] == ["accept", "correct", "reject", "reject"]
     assert len(mine) == 5
+
+
+def test_the_last_act_of_a_spot_check_may_arrive_twice_and_nothing_after_it(ground: Ground) -> None:
+    sample = draw_sample(ground.database, ground.project, ground.people["bob"], SampleWish(size=1))
+    audit: dict[str, Any] = {"audit": ground.deck("bob", audit=sample.id)["audit"]["id"]}
+    decisions = [decision(TILE, each, "accept", **audit) for each in ground.features[TILE]]
+    done = act(TILE, "complete", **audit)
+    assert ground.send("bob", *decisions, done)["refused"] == []
+    assert ground.send("bob", decisions[0], done)["refused"] == []
+    late = ground.send("bob", decision(TILE, None, "add", geometry=geojson(square(FIRST, 70)), **audit))
+    assert "is finished" in late["refused"][0]["message"]
