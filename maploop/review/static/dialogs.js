@@ -90,7 +90,7 @@ export function askFilter(classes, { filter, order, stepping }, choose) {
  * @param {{retry: (id: string) => void, discard: (id: string) => void}} acts
  */
 export function showUnsaved(outbox, title, { retry, discard }) {
-  document.querySelector("dialog.is-unsaved")?.close();
+  document.querySelector("dialog.is-unsaved")?.remove(); // close() would leave it standing until its event comes
   const list = make("ul", { class: "maploop-list" });
   const actions = make("div", { class: "maploop-actions" });
   const dialog = open("unsaved", title, list, actions);
