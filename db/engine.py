@@ -106,27 +106,3 @@ def connect(url: str) -> Database:
         msg = f"Cannot open the database {parsed.render_as_string(hide_password=True)}: {reason}."
         raise DatabaseError(msg) from error
     return Database(engine)
-
-
-_shared: dict[str, Database] = {}
-_opening = threading.Lock()
-
-
-def shared(url: str) -> Database:
-    """The process's one `Database` for a URL, with its schema up to date. Raises DatabaseError."""
-    from db.upgrade import upgrade  # noqa: PLC0415  alembic is slow to import and only needed once
-
-    with _opening:  # threads that ask at once must not end up with a writers' queue each
-        if url not in _shared:
-            database = connect(url)
-            upgrade(database)
-            _shared[url] = database
-        return _shared[url]
-
-
-def close_shared() -> None:
-    """Close the databases that `shared` opened; it opens them anew when asked again."""
-    with _opening:
-        for database in _shared.values():
-            database.close()
-        _shared.clear()

@@ -1,7 +1,8 @@
 """The domain's way to the database: opens it once a process and speaks in Maploop's errors."""
 
 from db import errors
-from db.engine import Database, shared
+from db.engine import Database
+from db.shared import shared
 from maploop.errors import DatabaseError
 from maploop.settings import get_settings
 

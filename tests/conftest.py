@@ -11,7 +11,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from db.engine import Database, close_shared, connect, shared
+from db.engine import Database, connect
+from db.shared import close_shared, shared
 from db.upgrade import upgrade
 from maploop.settings import get_settings
 from tests.postgresql import Cluster, find_binaries, running_cluster

@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import Database, shared
+from db.engine import Database
+from db.shared import shared
 from tests.db.conftest import add_one_of_each
 
 TABLES = ("prediction", "decision", "tile_event")

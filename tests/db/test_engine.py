@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from db.engine import Database, close_shared, connect, shared
+from db.engine import Database, connect
 from db.models import Annotator, Project, Tile
+from db.shared import close_shared, shared
 from db.types import utc_now
 from maploop.database import open_database
 from maploop.settings import get_settings

@@ -14,9 +14,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, make_url, text
 
 import db.upgrade
-from db.engine import Database, connect, shared
+from db.engine import Database, connect
 from db.errors import DatabaseError
 from db.models import Base
+from db.shared import shared
 from db.upgrade import known_revisions, upgrade
 from maploop import errors
 from maploop.database import open_database

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db.engine import close_shared
+from db.shared import close_shared
 from maploop.cli import run
 from maploop.database import open_database
 from tests.intake.files import EAST, NORTH, SOUTH, WEST, counts, feature, square, write

@@ -11,8 +11,8 @@ import shapely
 from rasterio.transform import from_bounds
 from sqlalchemy import update
 
-from db.engine import shared
 from db.models import Tile as TileRow
+from db.shared import shared
 from maploop.cli import run
 from maploop.imagery.tilemath import Tile, from_pixels
 from maploop.sample.town import write_features
