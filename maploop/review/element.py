@@ -28,7 +28,7 @@ _STYLES = [
     ("leaflet_css", f"{LEAFLET}/leaflet.css"),
     ("leaflet_draw_css", f"{LEAFLET}/draw/leaflet.draw.css"),
     ("maploop_map_css", f"{OURS}/map.css"),
-    ("maploop_review_css", f"{OURS}/review.css"),
+    *((f"maploop_{name}_css", f"{OURS}/{name}.css") for name in ("outlines", "controls", "messages", "review")),
 ]
 
 

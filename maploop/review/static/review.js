@@ -3,8 +3,9 @@
 import { Api } from "./api.js";
 import { Attention } from "./attention.js";
 import { commandFor } from "./commands.js";
+import { Deciding } from "./deciding.js";
 import { Desk } from "./desk.js";
-import { askFilter, askTile, showHelp, showUnsaved } from "./dialogs.js";
+import { askFilter, askTile, showHelp } from "./dialogs.js";
 import { make, plural } from "./dom.js";
 import { Frame } from "./frame.js";
 import { History, isEmpty, Preferences } from "./keepsakes.js";
@@ -12,13 +13,13 @@ import { Keys } from "./keys.js";
 import { FeatureLayers } from "./layers.js";
 import { Notices } from "./notices.js";
 import { Outbox } from "./outbox.js";
-import { Panel, VERDICT_WORDS } from "./panel.js";
+import { Panel } from "./panel.js";
+import { Saving } from "./saving.js";
 import { Shaping } from "./shaping.js";
 import { Toolbar } from "./toolbar.js";
 import { View } from "./view.js";
 
 const ACTIVE_MS = 30_000;
-const OVERRULE_MS = 5000;
 const SETTLE_MS = 350; // a second Enter so soon after a tile came was meant for the one before
 
 /** @typedef {import("./types.js").Feature} Feature */
@@ -31,7 +32,7 @@ export async function createReview(map) {
   return new Review(map, frame);
 }
 
-class Review {
+export class Review {
   constructor(map, frame) {
     this.map = map;
     this.frame = frame;
@@ -69,11 +70,13 @@ class Review {
     const owner = `${project}/${annotator}`;
     this.classes = new Map(classes.map((each) => [each.name, each]));
     this.progress = null;
+    this.deciding = new Deciding(this);
+    this.saving = new Saving(this);
     this.api = new Api(addresses, () => this.frame.askPage());
     this.outbox = new Outbox(this.api, owner, {
-      changed: () => this.#savingChanged(),
-      stored: (items, answer) => this.#stored(items, answer),
-      refused: (items) => this.#refused(items),
+      changed: () => this.saving.changed(),
+      stored: (items, answer) => this.saving.stored(items, answer),
+      refused: (items) => this.saving.refused(items),
     });
     this.view = new View(this.map, addresses.tiles, () => this.api.token);
     this.layers = new FeatureLayers(this.map, this.classes, (id) => this.#pick(id));
@@ -84,8 +87,8 @@ class Review {
     document.body.append(make("div", { class: "maploop-bottom" }, this.notices.element, this.toolbar.element));
     this.view.keepClearOf(this.panel.element, this.toolbar.element);
     this.shaping = new Shaping(this.map, this.layers, this.classes, {
-      changed: () => this.#update(),
-      kept: (work, geometry) => this.#shaped(work, geometry),
+      changed: () => this.update(),
+      kept: (work, geometry) => this.deciding.shaped(work, geometry),
       say: (text) => this.notices.say(text, "warning"),
     });
     this.preferences = new Preferences(owner);
@@ -93,7 +96,7 @@ class Review {
     this.desk = new Desk(this.api, this.outbox, this.view, owner, {
       show: (tile, how) => this.#show(tile, how),
       cover: (content) => this.notices.cover(content),
-      progress: (progress) => this.#progressed(progress),
+      progress: (progress) => this.progressed(progress),
       clearFilter: () => this.#choose({ filter: { class: null, minScore: null, maxScore: null, status: null } }),
     });
     this.attention = new Attention(() => this.#worked());
@@ -104,7 +107,7 @@ class Review {
   }
 
   async #start(tile) {
-    this.#savingChanged();
+    this.saving.changed();
     this.notices.cover({ kind: "loading", title: "Opening a tile", text: "" });
     await this.outbox.start();
     await this.desk.open({ tile });
@@ -126,13 +129,13 @@ class Review {
   #pressed(key, event) {
     const mode = this.shaping.isOn ? "shaping" : "review";
     if (mode === "shaping" && this.shaping.key(key)) {
-      this.#update();
+      this.update();
       return true;
     }
     if (/^[1-9]$/.test(key)) return this.#digit(key);
     if (/^Shift\+[1-9]$/.test(key) && this.notices.answer(key.at(-1))) return true;
-    if (key === "Escape" && this.pendingReject) {
-      this.pendingReject = null;
+    if (key === "Escape" && this.deciding.pendingReject) {
+      this.deciding.pendingReject = null;
       this.notices.dismissQuestion();
       return true;
     }
@@ -143,7 +146,7 @@ class Review {
   }
 
   #digit(key) {
-    if (this.pendingReject && this.notices.answer(key)) return true;
+    if (this.deciding.pendingReject && this.notices.answer(key)) return true;
     const chosen = [...this.classes.values()].find((each) => String(each.digit) === key);
     if (!chosen) return false;
     this.run("class", chosen.name);
@@ -160,170 +163,36 @@ class Review {
   }
 
   #commands = {
-    accept: () => this.#decide("accept"),
-    reject: () => this.#reject(),
-    rejectWithReason: () => this.#rejectWithReason(),
-    unsure: () => this.#decide("unsure"),
-    class: (name) => this.#setClass(name),
-    edit: () => this.#shape("edit"),
-    move: () => this.#shape("move"),
-    redraw: () => this.#shape("redraw"),
+    accept: () => this.deciding.decide("accept"),
+    reject: () => this.deciding.reject(),
+    rejectWithReason: () => this.deciding.rejectWithReason(),
+    unsure: () => this.deciding.decide("unsure"),
+    class: (name) => this.deciding.setClass(name),
+    edit: () => this.deciding.shape("edit"),
+    move: () => this.deciding.shape("move"),
+    redraw: () => this.deciding.shape("redraw"),
     add: () => this.shaping.begin("add", null),
     keep: () => this.shaping.keep(),
     drop: () => this.shaping.drop(),
     takeBack: () => this.shaping.takeBack(),
-    undo: () => this.#undo(),
-    next: () => this.#select(this.tile.neighbour(1)),
-    previous: () => this.#select(this.tile.neighbour(-1)),
-    nextUndecided: () => this.#select(this.tile.nextUndecided(1) ?? this.tile.neighbour(1)),
-    previousUndecided: () => this.#select(this.tile.nextUndecided(-1) ?? this.tile.neighbour(-1)),
+    undo: () => this.deciding.undo(),
+    next: () => this.select(this.tile.neighbour(1)),
+    previous: () => this.select(this.tile.neighbour(-1)),
+    nextUndecided: () => this.select(this.tile.nextUndecided(1) ?? this.tile.neighbour(1)),
+    previousUndecided: () => this.select(this.tile.nextUndecided(-1) ?? this.tile.neighbour(-1)),
     hide: () => this.#hide(true),
     close: () => this.toolbar.press("close", this.view.toggleClose(this.layers.boundsOf(this.tile.currentId))),
     stepping: () => this.#choose({ stepping: this.settings.stepping === "place" ? "uncertainty" : "place" }),
     done: () => this.#finish(),
-    back: () => this.#back(),
+    back: () => this.back(),
     skip: () => this.desk.skip(),
     goTo: () => askTile(this.tile?.address ?? "", (address) => this.desk.open({ tile: address })),
     filter: () => askFilter([...this.classes.values()], this.settings, (chosen) => this.#choose(chosen)),
-    unsaved: () => this.#showUnsaved("What is not saved yet"),
+    unsaved: () => this.saving.showUnsaved("What is not saved yet"),
     help: () => showHelp(),
   };
 
-  // Deciding
-
-  /** The current feature, when it may be decided: what somebody else decided takes a second press. */
-  #subject() {
-    const feature = this.tile.current;
-    if (!feature) {
-      this.notices.say(this.tile.undecided.length ? "No feature is chosen: Tab goes to the next undecided." : "Everything is decided: N draws what is missing, Enter finishes the tile.");
-      return null;
-    }
-    const other = this.#lockedBy(feature);
-    if (!other) return feature;
-    const isSecond = this.overruling?.id === feature.id && Date.now() - this.overruling.at < OVERRULE_MS;
-    this.overruling = { id: feature.id, at: Date.now() };
-    if (!isSecond) this.notices.say(`${other} decided this: press again to overrule.`, "warning");
-    return isSecond ? feature : null;
-  }
-
-  #lockedBy({ decidedBy, verdict }) {
-    return verdict && decidedBy && decidedBy !== this.configuration.annotator ? decidedBy : null;
-  }
-
-  #decide(verdict, { geometry = null, className, reason = null, feature = this.#subject() } = {}) {
-    if (!feature) return null;
-    if (verdict === "accept" && !feature.predicted) {
-      this.notices.say("A person drew this, so there is nothing to accept: it counts already. X takes it away.");
-      return null;
-    }
-    const { tile } = this;
-    const look = { class: feature.class, geometry: feature.geometry };
-    const wasOpen = feature.verdict === null;
-    const { entry, done } = tile.decide(feature, verdict, { class: className, geometry, reason, seconds: this.#seconds() });
-    this.history.push(tile, done);
-    this.outbox.put(entry);
-    this.#countDecision(wasOpen ? 1 : 0);
-    if (look.class !== feature.class || look.geometry !== feature.geometry) this.layers.put(feature);
-    else this.layers.restyle(feature, tile.isOfInterest(feature));
-    this.#advance();
-    return done;
-  }
-
-  #reject() {
-    const feature = this.tile.current;
-    const { tile } = this;
-    if (!this.#decide("reject")) return;
-    this.notices.askReason(`Rejected ${feature.class}. Why? Shift +`, (reason) => {
-      if (this.tile !== tile || feature.verdict !== "reject") return;
-      const current = tile.currentId;
-      this.#decide("reject", { reason, feature });
-      this.#select(current);
-    });
-  }
-
-  #rejectWithReason() {
-    const feature = this.#subject();
-    if (!feature) return;
-    this.pendingReject = feature;
-    this.notices.askReason(`Reject ${feature.class}, because`, (reason) => {
-      const isStill = this.pendingReject === feature && this.tile?.current === feature;
-      this.pendingReject = null;
-      if (isStill) this.#decide("reject", { reason, feature });
-    });
-  }
-
-  #setClass(name) {
-    if (this.shaping.isOn) {
-      this.shaping.setClass(name);
-      return;
-    }
-    const feature = this.#subject();
-    if (!feature) return;
-    const [was, will] = [feature.class, name].map((each) => this.classes.get(each));
-    if (was.geometryType !== will.geometryType) {
-      this.notices.say(`${was.name} is a ${was.geometryType}, ${will.name} a ${will.geometryType}: reject it and draw anew.`, "warning");
-    } else if (feature.predicted?.class === name && feature.geometry === feature.predicted.geometry) {
-      this.#decide("accept", { feature });
-    } else {
-      const isAsPredicted = feature.predicted && JSON.stringify(feature.geometry) === JSON.stringify(feature.predicted.geometry);
-      if (isAsPredicted && feature.predicted.class === name) this.#decide("accept", { feature });
-      else this.#decide("correct", { feature, className: name });
-    }
-  }
-
-  #shape(kind) {
-    const feature = this.#subject();
-    this.notices.dismissQuestion();
-    if (feature) this.shaping.begin(kind, feature);
-  }
-
-  #shaped({ kind, feature, className }, geometry) {
-    if (kind === "add") {
-      const { tile } = this;
-      const { entry, done } = tile.add(className, geometry, this.#seconds());
-      this.history.push(tile, done);
-      this.outbox.put(entry);
-      this.#countDecision(0);
-      this.layers.put(tile.features.get(done.feature));
-      this.#update();
-    } else if (geometry === null && className === feature.class) {
-      this.notices.say("Nothing was changed: A accepts it as it is.");
-    } else {
-      this.#decide("correct", { feature, className, geometry });
-    }
-  }
-
-  async #undo() {
-    const { tile } = this;
-    const done = this.history.pop(tile);
-    if (!done) {
-      await this.#undoUnremembered(tile);
-      return;
-    }
-    const entry = tile.undo(done, this.#seconds());
-    this.outbox.put(entry);
-    const feature = tile.features.get(done.feature);
-    if (feature) this.layers.put(feature, tile.isOfInterest(feature));
-    else this.layers.remove(done.feature);
-    this.notices.say(`Undone: ${entry.class} is ${feature ? (VERDICT_WORDS[feature.verdict] ?? "undecided") : "gone"} again.`);
-    this.#select(feature ? feature.id : tile.currentId);
-  }
-
-  /** Nothing of this browser's own is left to undo here: what was decided elsewhere by the same person, or the tile before. */
-  async #undoUnremembered(tile) {
-    const mine = tile.all.findLast((each) => each.decidedBy === this.configuration.annotator && !tile.touched.has(each.id));
-    const isHere = mine && tile.deck.tile.status !== "complete" && tile.deck.tile.status !== "approved";
-    if (!isHere) {
-      this.#back();
-      return;
-    }
-    const entry = tile.undo({ decision: mine.standing, feature: mine.id, before: { verdict: null } }, this.#seconds());
-    this.outbox.put(entry);
-    tile.currentId = mine.id;
-    await this.desk.refresh(); // how it stood before, only the server knows
-  }
-
-  #back() {
+  back() {
     if (this.configuration.audit !== null) this.notices.say("A finished tile of a spot check stays as it was decided.");
     else this.desk.goBack();
   }
@@ -334,7 +203,7 @@ class Review {
     const left = tile.undecided;
     if (left.length) {
       const outside = left.filter((feature) => !tile.isOfInterest(feature)).length;
-      this.#select(tile.nextUndecided());
+      this.select(tile.nextUndecided());
       this.notices.say(`${left.length} still undecided${outside ? `, ${outside} of them outside the filter` : ""}: the tile is not done yet.`, "warning");
       return;
     }
@@ -352,7 +221,7 @@ class Review {
     if (message) this.notices.say(message);
     if (tile === this.shown) return;
     this.shaping.drop();
-    this.pendingReject = null;
+    this.deciding.pendingReject = null;
     this.shown = tile;
     this.#hide(false);
     if (!tile) {
@@ -371,7 +240,7 @@ class Review {
     }
     this.panel.showTile(tile, !isEmpty(this.settings.filter));
     this.#bannerOf(tile);
-    this.#select(tile?.currentId ?? null);
+    this.select(tile?.currentId ?? null);
     if (isBack) this.notices.say("The tile before. Backspace again undoes its last decision; Enter finishes it.");
   }
 
@@ -381,14 +250,14 @@ class Review {
   }
 
   #pick(id) {
-    if (!this.shaping.isOn) this.#select(id);
+    if (!this.shaping.isOn) this.select(id);
   }
 
-  #advance() {
-    this.#select(this.tile.nextOpen());
+  advance() {
+    this.select(this.tile.nextOpen());
   }
 
-  #select(id) {
+  select(id) {
     const { tile } = this;
     if (tile) {
       if (tile.currentId !== id || this.since === undefined) this.since = this.attention.seconds;
@@ -396,17 +265,17 @@ class Review {
       this.layers.mark(tile.current);
       if (tile.current) this.view.reveal(this.layers.boundsOf(id));
     }
-    this.#update();
+    this.update();
   }
 
   /** Everything the panel says of the current feature; only what differs is written. */
-  #update() {
+  update() {
     const { tile, shaping } = this;
     const feature = tile?.current ?? null;
     const className = shaping.work?.className ?? feature?.class ?? null;
     this.toolbar.setMode(shaping.hint);
     this.toolbar.update({ hasFeature: Boolean(feature), hasTile: Boolean(tile), isReady: Boolean(tile) && !tile.undecided.length });
-    this.panel.card.show(feature, { note: this.#note(tile, feature), className, lockedBy: feature && this.#lockedBy(feature) });
+    this.panel.card.show(feature, { note: this.#note(tile, feature), className, lockedBy: feature && this.deciding.lockedBy(feature) });
     this.panel.showCount(tile);
     this.frame.publish({ tile: tile?.address ?? "", index: tile?.index ?? 0, total: tile?.features.size ?? 0, decided: tile?.decided ?? 0 });
   }
@@ -437,7 +306,7 @@ class Review {
       for (const feature of tile.all) this.layers.restyle(feature, tile.isOfInterest(feature));
       this.panel.showTile(tile, !isEmpty(this.settings.filter));
       if (!tile.current || !tile.isOfInterest(tile.current)) tile.currentId = null;
-      this.#select(tile.currentId ?? tile.nextOpen());
+      this.select(tile.currentId ?? tile.nextOpen());
     }
     if (chosen.stepping && before.stepping !== chosen.stepping) {
       this.notices.say(chosen.stepping === "place" ? "Stepping to the nearest." : "Stepping by uncertainty.");
@@ -447,79 +316,22 @@ class Review {
 
   // Saving
 
-  #seconds() {
+  seconds() {
     const seconds = this.attention.seconds - (this.since ?? this.attention.seconds);
     this.since = this.attention.seconds;
     return seconds;
   }
 
-  #countDecision(decided) {
+  countDecision(decided) {
     if (!this.progress) return;
     this.progress.hour.features += 1;
     this.progress.features.decided += decided;
     this.panel.showProgress(this.progress);
   }
 
-  #progressed(progress) {
+  progressed(progress) {
     this.progress = progress;
     this.panel.showProgress(progress);
-  }
-
-  #savingChanged() {
-    const { outbox } = this;
-    this.panel.showSaving({ unsaved: outbox.unsaved, refused: outbox.refused.length, problem: outbox.problem, isKept: outbox.shelf.isKept });
-    this.frame.publish({ unsaved: outbox.unsaved });
-    this.redrawUnsaved?.();
-  }
-
-  #stored(items, answer) {
-    if (answer.progress) this.#progressed(answer.progress);
-    if (items.some(({ entry, isAdopted }) => isAdopted && entry.tile === this.tile?.address)) this.desk.refresh();
-  }
-
-  #refused(items) {
-    for (const { entry, refusal } of items) {
-      if (refusal.code === "conflict" && refusal.feature) this.#moved(entry, refusal.feature);
-    }
-    const claim = items.find(({ refusal }) => refusal.code === "claim");
-    const { entry, refusal } = claim ?? items.at(-1);
-    if (claim) {
-      this.desk.lost(entry.tile, refusal.message);
-      if (this.outbox.refused.length) this.#showUnsaved(refusal.message);
-    } else if (entry.act === "complete") {
-      this.panel.showBanner({
-        kind: "refused", text: `Tile ${entry.tile} is not finished: ${refusal.message}`,
-        actions: [{ label: "Back to that tile", act: () => this.#reopen(entry) }],
-      });
-    } else {
-      this.notices.say(refusal.message, "warning");
-      if (refusal.code === "invalid" && entry.tile === this.tile?.address) this.desk.refresh();
-    }
-  }
-
-  #reopen({ id, tile }) {
-    this.outbox.discard(id);
-    this.desk.open({ tile });
-  }
-
-  /** Somebody was faster: show the feature as it is now. */
-  #moved(entry, feature) {
-    const tile = [this.tile, ...this.desk.waiting.map((each) => each.tile)].find((each) => each?.features.has(feature.id));
-    if (!tile || tile.address !== entry.tile) return;
-    tile.replace(feature);
-    if (tile !== this.tile) return;
-    this.layers.put(feature, tile.isOfInterest(feature));
-    this.#select(tile.currentId ?? feature.id);
-  }
-
-  #showUnsaved(title) {
-    this.redrawUnsaved = showUnsaved(this.outbox, title, {
-      retry: (id) => {
-        const { entry, refusal } = this.outbox.refused.find((item) => item.entry.id === id);
-        this.outbox.retry(id, refusal.code === "conflict" ? (refusal.feature?.standing ?? null) : undefined);
-      },
-      discard: (id) => this.outbox.discard(id),
-    });
   }
 
   /** Somebody is at work: the claims are kept, at most every half minute, and only then. */
