@@ -5,7 +5,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from db.conditions import undecided
-from db.models import TILE_STATUSES, VERDICTS, Claim, Decision, Feature, Prediction, Run, Tile
+from db.models import Claim, Decision, Feature, Prediction, Run, Tile
+from db.models.base import VERDICTS
+from db.models.project import TILE_STATUSES
 from db.types import utc_now
 from maploop.project import ProjectView
 

@@ -1,0 +1,32 @@
+"""The tables. Rules the schema can hold are held here: names, checks, uniqueness, what may be empty.
+
+`prediction`, `decision` and `tile_event` are append-only (triggers refuse changes, see db/sql). `feature` is
+derived: what the decisions so far say of one thing on the ground, kept up to date by the transaction that stores one.
+"""
+
+from db.models.base import Base
+from db.models.dataset import Dataset
+from db.models.prediction import Feature, Model, Prediction, Run, RunTile, TileFeature
+from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, Tile
+from db.models.review import Audit, AuditSample, Decision, TileEvent
+
+__all__ = [
+    "Annotator",
+    "Audit",
+    "AuditSample",
+    "Base",
+    "Claim",
+    "Dataset",
+    "Decision",
+    "Feature",
+    "FeatureClass",
+    "Imagery",
+    "Model",
+    "Prediction",
+    "Project",
+    "Run",
+    "RunTile",
+    "Tile",
+    "TileEvent",
+    "TileFeature",
+]
