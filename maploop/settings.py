@@ -1,7 +1,7 @@
 """The one place that reads the environment: typed settings, loaded once by the app and the CLI."""
 
 import getpass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pydantic import Field
@@ -26,10 +26,15 @@ class Settings(BaseSettings):
     port: int = 8501
     sample: bool = True
 
-    @property
+    @cached_property
     def database(self) -> str:
         """The SQLAlchemy URL in force: `MAPLOOP_DATABASE_URL`, or the SQLite file in the data folder."""
         return self.database_url or f"sqlite:///{(self.data / 'maploop.sqlite').resolve()}"
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """`data` as an absolute path without links."""
+        return self.data.resolve()
 
     @property
     def imagery_folder(self) -> Path:

@@ -60,7 +60,7 @@ def _imagery(url: str, cache_folder: Path) -> ProjectImagery:
 def project_imagery() -> ProjectImagery:
     """The imagery of the database in force."""
     settings = get_settings()
-    return _imagery(settings.database, settings.data.resolve() / "cache" / "tiles")
+    return _imagery(settings.database, settings.data_folder / "cache" / "tiles")
 
 
 def etag_of(project_id: int, imagery_id: int, tile: Tile) -> str:

@@ -12,6 +12,7 @@ from maploop.errors import ClaimError
 
 _RENEWED = ("annotator_id", "expires_at", "ahead")
 _KEPT = ("taken_at", "drawn_by")
+_RELEASE = delete(Claim).where(Claim.tile_id == bindparam("tile"), Claim.annotator_id == bindparam("annotator"))
 
 
 @lru_cache(maxsize=4)
@@ -69,4 +70,4 @@ def holder_of(connection: Connection, tile_id: int) -> str:
 
 def release(connection: Connection, tile_id: int, annotator_id: int) -> None:
     """Give a tile back; nothing happens when somebody else holds it."""
-    connection.execute(delete(Claim).where(Claim.tile_id == tile_id, Claim.annotator_id == annotator_id))
+    connection.execute(_RELEASE, {"tile": tile_id, "annotator": annotator_id})
