@@ -119,10 +119,10 @@ def carry_out(
     """Predict the pending tiles of a run that nobody is at work on -> the run as it ended: finished or cancelled.
 
     `hear` is told how far it is, from this thread. Once `cancelled` says so, or somebody cancels the run, nothing new
-    is begun; what is under way is still stored. The same holds when its budget is used up: `error` then says so. A run
-    whose answers come later is put down, which `interrupted` says. Raises ConflictError when somebody is at work on it,
-    InputError when it asks another question now, and whatever stops the predictor, after which the run is `failed` and
-    can be resumed.
+    is begun; what is under way is still stored. The same holds when its budget is used up, as its `error` then says. A
+    run whose answers come later is put down, and can be taken up at any time. Raises ConflictError when somebody is at
+    work on it, InputError when it asks another question now, and whatever stops the predictor, after which the run is
+    `failed` and can be resumed.
     """
     worker = new_worker()
     with database.write() as connection:
