@@ -1,10 +1,10 @@
-"""The local model as a predictor: neighbouring tiles are looked at as one picture, so that features are whole."""
+"""A model of areas as a predictor: neighbouring tiles are looked at as one picture, so that features are whole."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import shapely
@@ -15,12 +15,31 @@ from shapely.geometry.base import BaseGeometry
 
 from maploop.errors import ImageryError
 from maploop.imagery.tilemath import Tile, from_pixels
-from maploop.predict.local import LocalModel
+from maploop.predict.drawing import PredictedFeature
 from maploop.predict.pixels import REACH
 from maploop.predict.predictor import Assignment, Failure, FoundFeature, Outcome, Usage
 
 BLOCK_ZOOMS: Final = 3  # at most 8 x 8 tiles in one picture: about 100 MB
 MARGIN: Final = REACH + 48  # pixels around a picture: as far as the model looks, and what juts out of its tiles
+
+
+ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
+"""(left, top, width, height) in pixels, always inside the raster -> uint8 (height, width, 3)."""
+
+
+class AreaModel(Protocol):
+    """Finds the features of a picture of any size."""
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """Class name -> geometry type, of what it looks for."""
+        ...
+
+    def predict_area(
+        self, read: ReadWindow, width: int, height: int, *, progress: Callable[[float], None] | None = None
+    ) -> list[PredictedFeature]:
+        """Features in pixels of the picture, each once and whole; `progress` hears how much is done, and may raise."""
+        ...
 
 
 class _StoppedError(Exception):
@@ -39,7 +58,7 @@ class _Picture:
 
 
 class WholeAreaPredictor:
-    """A local model that maps tiles block by block.
+    """A model that maps tiles block by block.
 
     A feature that reaches over the border of its block is whole as far as `MARGIN` goes, and comes once; lines end at
     the border.
@@ -47,7 +66,7 @@ class WholeAreaPredictor:
 
     prompt_hash = ""
 
-    def __init__(self, model: LocalModel) -> None:
+    def __init__(self, model: AreaModel) -> None:
         self._model = model
 
     @property
