@@ -86,7 +86,7 @@ class WholeAreaPredictor:
 
     def _outcomes(self, assignment: Assignment, tiles: list[Tile]) -> list[Outcome]:
         started = time.perf_counter()
-        picture = _picture_of(assignment, tiles)
+        picture = picture_of(assignment, tiles)
         found: dict[Tile, list[FoundFeature]] = {tile: [] for tile in tiles}
         if picture.rgb.size and len(picture.failures) < len(tiles):
             for feature, owner in self._placed(assignment, tiles, picture):
@@ -153,7 +153,7 @@ def _groups(tiles: Sequence[Tile]) -> Iterator[list[Tile]]:
             yield [tile for tile in members if numbers[tile.y - y0, tile.x - x0] == number]
 
 
-def _picture_of(assignment: Assignment, tiles: list[Tile]) -> _Picture:
+def picture_of(assignment: Assignment, tiles: list[Tile]) -> _Picture:
     """The tiles' bounds and `MARGIN` around, cut down to where there is imagery; tiles that cannot be read failed."""
     size = assignment.size
     x0, y0 = min(tile.x for tile in tiles), min(tile.y for tile in tiles)
