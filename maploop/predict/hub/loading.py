@@ -74,7 +74,7 @@ def open_encoder(folder: Path, device: str = "auto") -> Opened:
 def _config(folder: Path) -> Any:
     with libraries():
         from transformers import AutoConfig  # noqa: PLC0415
-    with _trouble_with(folder):
+    with _trouble_with(folder), _quietly():
         return AutoConfig.from_pretrained(folder, **_SAFELY)
 
 
@@ -102,7 +102,7 @@ def _opened(folder: Path, config: Any, loader: str, device: str) -> Opened:
         import torch  # noqa: PLC0415
         import transformers  # noqa: PLC0415
     place = _device(torch, device)
-    with _trouble_with(folder):
+    with _trouble_with(folder), _quietly():
         network, report = getattr(transformers, loader).from_pretrained(
             folder,
             config=config,
@@ -135,6 +135,22 @@ def _device(torch: Any, wanted: str) -> str:
         msg = f"This machine has no {wanted} that torch can use: use cpu, or auto."
         raise InputError(msg)
     return wanted
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What the library prints while it loads is for its developers."""
+    from transformers.utils import logging as said  # noqa: PLC0415
+
+    level, bars = said.get_verbosity(), said.is_progress_bar_enabled()
+    said.set_verbosity_error()
+    said.disable_progress_bar()
+    try:
+        yield
+    finally:
+        said.set_verbosity(level)
+        if bars:
+            said.enable_progress_bar()
 
 
 @contextmanager

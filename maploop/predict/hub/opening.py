@@ -45,10 +45,16 @@ def add_hub_model(
         return add_model(connection, project, name, BACKEND, identifier=identifier, parameters=values)
 
 
-def open_hub_model(database: Database, project: ProjectView, model: ModelView) -> Predictor:
-    """Open a model for predicting: its weights are loaded. Raises InputError, NotFoundError, ConflictError."""
+def open_hub_model(project: ProjectView, model: ModelView, *, database: Database | None = None) -> Predictor:
+    """Open a model for predicting: its weights are loaded. One that sharpens another's predictions needs the database.
+
+    Raises InputError, NotFoundError, ConflictError.
+    """
     parameters = read_parameters(model.parameters)
     if parameters.task == "sharpen":
+        if database is None:
+            msg = f"What {model.name!r} sharpens comes from the database: open it with that."
+            raise InputError(msg)
         return _sharpening(database, project, model, parameters)
     folder = model_folder(model.identifier, parameters.revision)
     known = model_labels(folder, parameters.task)
