@@ -26,7 +26,7 @@ def located(text: str) -> str:
     Raises InputError, NotFoundError.
     """
     path = Path(text).expanduser()
-    if text.startswith(("/", ".", "~")) or path.is_dir():
+    if text.startswith(("/", ".", "~")) or (text and path.is_dir()):
         if not path.is_dir():
             msg = f"There is no folder {text!r}: give the folder of a saved model, or a name of the hub, owner/name."
             raise NotFoundError(msg)

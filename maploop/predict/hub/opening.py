@@ -80,7 +80,7 @@ def open_hub_model(project: ProjectView, model: ModelView, *, database: Database
             prompted = masks.PromptedNetwork(opened)
             everything = masks.EverythingNetwork(prompted, next(iter(classes)), parameters.points, parameters.threshold)
             area = ThingArea(everything, classes, parameters)
-    return WholeAreaPredictor(area)
+    return WholeAreaPredictor(area, parameters.margin)  # a window is a tile with what surrounds it, unless told
 
 
 def _classes_of(project: ProjectView, parameters: HubParameters, known: Mapping[int, str]) -> dict[str, str]:

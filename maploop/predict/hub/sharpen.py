@@ -11,7 +11,7 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from maploop.imagery.tilemath import Tile, from_pixels, to_pixels
-from maploop.predict.hub.things import area_of
+from maploop.predict.hub.things import area_of, iou
 from maploop.predict.outlines import tidy
 from maploop.predict.predictor import Assignment, Failure, FoundFeature, Outcome, Usage
 from maploop.predict.whole_area import picture_of
@@ -100,11 +100,6 @@ class SharpeningPredictor:
         ]
         for index, (mask, quality) in zip(asked, self._network.in_boxes(image, boxes) if boxes else (), strict=True):
             area = area_of(mask) if quality >= self._threshold else None
-            if area is not None and area.area >= _SMALLEST and _iou(area, shapes[index]) >= _AGREES:
+            if area is not None and area.area >= _SMALLEST and iou(area, shapes[index]) >= _AGREES:
                 found[index] = tidy(area)
         return found
-
-
-def _iou(one: BaseGeometry, other: BaseGeometry) -> float:
-    shared = one.intersection(other).area
-    return float(shared / (one.area + other.area - shared))

@@ -62,8 +62,7 @@ def distinct(things: Sequence[Thing]) -> list[Thing]:
     """Of those of one class that are the same by IoU the one with the best score, best first."""
     kept: list[Thing] = []
     for thing in sorted(things, key=lambda each: -each.score):
-        same = (_iou(thing.area, other.area) for other in kept if other.class_name == thing.class_name)
-        if not any(iou >= SAME for iou in same):
+        if not any(other.class_name == thing.class_name and _alike(thing.area, other.area) for other in kept):
             kept.append(thing)
     return kept
 
@@ -96,7 +95,7 @@ def joined(seen: Sequence[tuple[Window, Sequence[Thing]]], *, boxes: bool = Fals
         if one >= other or numbers[one] == numbers[other] or things[one].class_name != things[other].class_name:
             continue
         both = squares[one] & squares[other]
-        if _iou(areas[one] & both, areas[other] & both) >= SAME:
+        if iou(areas[one] & both, areas[other] & both) >= SAME:
             group[leader(one)] = leader(other)
     members: dict[int, list[Thing]] = {}
     for index, thing in enumerate(things):
@@ -118,7 +117,16 @@ def _largest(area: BaseGeometry) -> Polygon | None:
     return max(parts, key=lambda part: part.area, default=None)
 
 
-def _iou(one: BaseGeometry, other: BaseGeometry) -> float:
+def _alike(one: Polygon, other: Polygon) -> bool:
+    """Whether the IoU reaches `SAME`; bounds tell most that are not, and outlines traced from pixels are long."""
+    (left, top, right, bottom), (x0, y0, x1, y1) = one.bounds, other.bounds
+    frame = max(0.0, min(right, x1) - max(left, x0)) * max(0.0, min(bottom, y1) - max(top, y0))
+    most = min(frame, one.area, other.area)
+    return most >= SAME * (one.area + other.area - most) and iou(one, other) >= SAME
+
+
+def iou(one: BaseGeometry, other: BaseGeometry) -> float:
+    """Shared area over that of both together."""
     shared = one.intersection(other).area
     union = one.area + other.area - shared
     return float(shared / union) if union > 0 else 0.0

@@ -1,18 +1,14 @@
-"""Tiny models of every kind, each built once and saved with its image processor; skipped where the extra is missing."""
+"""Tiny models of every kind, each built once and saved with its image processor."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-WHY = "the extra is not installed: make test-transformers"
-
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A function that answers the folder of a tiny model: `pixels`, `masks`, `boxes`, `prompted`, `clip`, `dino`."""
-    pytest.importorskip("torch", reason=WHY)
-    pytest.importorskip("transformers", reason=WHY)
     from tests.predict.hub.models import BUILDERS
 
     root = tmp_path_factory.mktemp("models")

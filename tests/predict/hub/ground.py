@@ -10,6 +10,7 @@ from tests.builders import CORNER
 
 GREEN, RED, PALE = (90, 120, 60), (180, 70, 50), (220, 210, 190)
 SIZE = 512
+WHY = "the extra `transformers` is not installed; make test-transformers installs it"
 
 
 def painted(seed: int, side: int = 64) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

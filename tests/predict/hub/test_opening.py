@@ -11,14 +11,17 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from maploop.database import Database
-from maploop.errors import ConflictError, InputError, MaploopError, NotFoundError
+from maploop.errors import ConflictError, InputError, MaploopError
 from maploop.imagery.tilemath import to_pixels
 from maploop.predict.hub.opening import add_hub_model, open_hub_model
 from maploop.predict.predictor import Assignment, Outcome
 from maploop.project import ProjectView
 from tests.builders import a_project
 from tests.predict.ground import tile_at
-from tests.predict.hub.ground import PALE, SIZE, Town
+from tests.predict.hub.ground import PALE, SIZE, WHY, Town
+
+pytest.importorskip("torch", reason=WHY)
+pytest.importorskip("transformers", reason=WHY)
 
 Tiny = Callable[[str], Path]
 
@@ -60,7 +63,8 @@ def test_a_segformer_draws_the_houses_and_tracks_it_sees(
 ) -> None:
     houses = [shapely.box(100, 90, 190, 170), shapely.box(440, 100, 580, 200)]  # the second one across a border
     for house in houses:
-        town.paint(*(int(each) for each in house.bounds))
+        left, top, right, bottom = (int(each) for each in house.bounds)
+        town.paint(left, top, right, bottom)
     town.paint(0, 380, 4096, 410, PALE)
     answers = asked(
         sqlite_database,
@@ -373,10 +377,3 @@ def test_what_is_to_be_sharpened_must_have_been_predicted(
     )
     with pytest.raises(ConflictError, match="'first' has predicted nothing yet"):
         open_hub_model(town_project, model, database=sqlite_database)
-
-
-def test_a_folder_that_is_not_there_is_said_so(sqlite_database: Database, town_project: ProjectView) -> None:
-    with pytest.raises(NotFoundError, match="There is no folder"):
-        add_hub_model(
-            sqlite_database, town_project, "tiny", "./nowhere", {"task": "semantic", "labels": {"house": "building"}}
-        )
