@@ -13,7 +13,7 @@ from maploop.database import Database
 from maploop.evaluate.matching import Rules
 from maploop.evaluate.metrics import evaluate_in_detail
 from maploop.quality.statistics import Metric
-from tests.builders import CORNER, PlacedTile, a_decision, a_person, a_prediction, a_project, a_tile, shape_on
+from tests.builders import CORNER, a_decision, a_person, a_prediction, a_project, a_tile, shape_on
 from tests.evaluate.ground import CLASSES, Drawn, layer
 
 GUESSED = Speeds(
