@@ -5,6 +5,7 @@ Heavy imports wait until a command needs them, so that `maploop --help` answers 
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -316,4 +317,6 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """The `maploop` command."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries have to say to developers would be more than one line
     sys.exit(run(sys.argv[1:]))

@@ -47,11 +47,14 @@ def choose_context() -> Context | None:
     annotator = current_annotator()
     with database.read() as connection:
         names = list_projects(connection)
-        name = next((each for each in _wanted_projects() if each in names), names[0] if names else None)
+        wanted = _wanted_projects()
+        name = next((each for each in wanted if each in names), names[0] if names else None)
         project = load_project(connection, name) if name else None
         is_known = annotator in list_annotators(connection)
     if project is None:
         return None
+    if wanted and wanted[0] not in names:
+        st.warning(plain(f"There is no project {wanted[0]!r}: this is {project.name!r}."), icon=":material/search_off:")
     st.session_state["project"] = project.name
     st.query_params["project"] = project.name
     with database.read() if is_known else database.write() as connection:

@@ -39,6 +39,7 @@ def deck_of(
     annotator_id: int,
     *,
     drawn_by: str,
+    was_held: bool = False,
     audit: int | None = None,
 ) -> dict[str, Any]:
     """DECK of a tile; with `audit`, blind: what models predicted, verdicts of that audit. Raises NotFoundError."""
@@ -67,7 +68,7 @@ def deck_of(
         "imagery": imagery,
         "features": features_of(connection, project, tile_id, audit=audit),
         "audit": None,
-        "claim": {"seconds": project.settings.claim_seconds},
+        "claim": {"seconds": project.settings.claim_seconds, "wasHeld": was_held},
         "progress": progress_of(connection, project.id, annotator_id),
     }
 

@@ -10,8 +10,10 @@ from pydantic.alias_generators import to_camel
 from maploop.errors import InputError
 
 Verdict = Literal["accept", "correct", "reject", "add", "unsure"]
+FilterStatus = Literal["undecided", "accept", "correct", "reject", "add", "unsure"]
 Order = Literal["uncertainty", "place", "random", "mixed"]
 MAX_ENTRIES = 500
+MAX_HOLDING = 500
 
 
 class Wire(BaseModel):
@@ -26,7 +28,12 @@ class TileFilter(Wire):
     class_name: str | None = Field(default=None, alias="class")
     min_score: float | None = Field(default=None, ge=0, le=1)
     max_score: float | None = Field(default=None, ge=0, le=1)
-    status: Literal["undecided", "unsure"] | None = None
+    status: FilterStatus | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict that is looked for; None when what is undecided is."""
+        return None if self.status is None or self.status == "undecided" else self.status
 
     @property
     def is_empty(self) -> bool:
@@ -39,7 +46,7 @@ class OpenRequest(Wire):
 
     tile: str | None = None
     ahead: bool = False
-    holding: list[str] = Field(default_factory=list, max_length=50)
+    holding: list[str] = Field(default_factory=list, max_length=MAX_HOLDING)
     back: str | None = None
     order: Order = "mixed"
     random_share: float = Field(default=0.2, ge=0, le=1)

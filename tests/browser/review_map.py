@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Frame, Locator, Page
+from playwright.sync_api import Error, Frame, Locator, Page
 
 WAIT_SECONDS = 15
 
@@ -23,9 +23,14 @@ class ReviewMap:
             self.await_tile()
         return self
 
+    def await_map(self) -> None:
+        """Wait until the map takes keys, with a tile or without."""
+        self.page.locator(".st-key-review_map iframe").wait_for(timeout=30_000)
+        self.until(lambda: "unsaved" in self.data, "the map")
+
     def await_tile(self) -> None:
         """Wait until a tile is shown and the map takes keys."""
-        self.page.locator(".st-key-review_map iframe").wait_for(timeout=30_000)
+        self.await_map()
         self.until(lambda: bool(self.data.get("tile")), "a tile")
 
     @property
@@ -35,10 +40,14 @@ class ReviewMap:
 
     @property
     def data(self) -> dict[str, str]:
-        """`document.body.dataset` of the frame; empty while there is no frame."""
-        if not any("st_folium" in each.url for each in self.page.frames):
+        """`document.body.dataset` of the frame; empty while there is no frame, or none that stays."""
+        frame = next((each for each in self.page.frames if "st_folium" in each.url), None)
+        if frame is None:
             return {}
-        found: dict[str, str] = self.frame.evaluate("() => ({...document.body.dataset})")
+        try:
+            found: dict[str, str] = frame.evaluate("() => ({...document.body.dataset})")
+        except Error:  # the page is being left
+            return {}
         return found
 
     def number(self, name: str) -> int:

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 
-from db.models import Claim
+from db.models import Claim, Tile
 from db.types import utc_now
 from maploop.project import annotator_id
 from tests.browser.conftest import AppServer
@@ -183,6 +183,23 @@ def test_the_tile_ahead_is_given_back_when_the_page_goes(
         review.page.wait_for_timeout(50)
         deadline -= 1
     assert held() == 1  # the tile with a decision on it stays
+
+
+def test_a_second_browser_of_the_same_person_does_not_give_the_tile_away(
+    review: ReviewMap, ground: Ground, app_server: AppServer, chromium: Browser
+) -> None:
+    tile = review.data["tile"]
+    elsewhere = chromium.new_context()
+    other = ReviewMap(elsewhere.new_page(), app_server.url).open("?order=place")
+    assert other.data["tile"] == tile
+    other.page.goto(f"{app_server.url}/import")
+    other.page.get_by_role("heading", name="Import").wait_for()
+    elsewhere.close()
+    with ground.database.read() as connection:
+        held = connection.execute(select(Tile.x).join(Claim, Claim.tile_id == Tile.id)).scalars().all()
+    assert int(tile.split("/")[1]) in held
+    review.press("a")
+    review.until_saved()
 
 
 def test_decisions_of_one_person_are_not_sent_as_anothers(
