@@ -17,9 +17,9 @@ from maploop.compare.break_even import BreakEven, Outlay, break_even_of, frontie
 from maploop.compare.sidebyside import Comparison, Contender
 from maploop.compare.spending import Speeds, Spent
 from maploop.compare.verdict import notes_of, verdict_of
-from maploop.dataset.prices import Price
 from maploop.errors import InputError
 from maploop.evaluate.bootstrap import interval
+from maploop.prices import Price
 from maploop.quality.statistics import Metric
 
 __all__ = ["Assumptions", "BreakEven", "Economy", "ModelCosts", "token_cost", "weigh"]

@@ -39,7 +39,9 @@ def test_the_error_is_the_mean_distance_weighted_by_bin() -> None:
     low, high = found.calibration_error.low, found.calibration_error.high
     assert low is not None
     assert high is not None
-    assert low <= found.calibration_error.value <= high
+    value = found.calibration_error.value
+    assert value is not None
+    assert low <= value <= high
 
 
 def test_a_score_of_one_is_in_the_last_bin_and_without_verdicts_there_is_no_error() -> None:
@@ -103,7 +105,7 @@ def test_asking_for_less_never_raises_the_score(
 
 
 def test_the_bound_holds_as_often_as_it_promises() -> None:
-    """Verdicts drawn at a known precision just below the wanted one: a score is chosen in error at most 1 time in 20."""
+    """Verdicts drawn at a known precision just below the wanted one: a score is chosen in error once in 20 at most."""
     generator = np.random.default_rng(7)
     errors = 0
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""The import page: a project made, imagery and features from files, and what is said of files that are not what they say."""
+"""The import page: a project made, imagery and features from files, and what is said of files of another kind."""
 
 import json
 from pathlib import Path
