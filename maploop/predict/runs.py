@@ -27,6 +27,7 @@ from maploop.project import ProjectView
 
 BEAT_SECONDS: Final = 10.0
 LEASE_SECONDS: Final = 60.0  # without a sign of life, after which a worker counts as gone
+IN_APP: Final = {"started_in": "app"}  # among a run's parameters: the app carries it out, after a restart too
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,15 @@ def begin_run(
 
 
 def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> frozenset[int]:
-    """Ids of tiles that need no asking: done, or being done by a worker that is alive."""
+    """Ids of tiles that need no asking: done, or being done by a worker that is alive or will come."""
     under_way = [
         row.id
         for row in connection.execute(
-            select(Run.id, Run.worker, Run.beat_at).where(Run.model_id == model.id, Run.status == "running")
+            select(Run.id, Run.parameters, Run.worker, Run.beat_at).where(
+                Run.model_id == model.id, Run.status == "running"
+            )
         )
-        if is_alive(row.worker, row.beat_at)
+        if is_in_app(row.parameters) or is_alive(row.worker, row.beat_at)
     ]
     rows = connection.execute(
         select(RunTile.tile_id)
@@ -121,6 +124,11 @@ def new_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
 
+def is_in_app(parameters: dict[str, Any]) -> bool:
+    """Whether a run of these parameters is the app's to carry out."""
+    return all(parameters.get(name) == value for name, value in IN_APP.items())
+
+
 def is_alive(worker: str, beat_at: Any) -> bool:
     """Whether a worker can be taken to be at work: it gave a sign of life, and its process is not known to be gone."""
     if not worker or beat_at is None or beat_at < utc_now() - timedelta(seconds=LEASE_SECONDS):
@@ -137,10 +145,13 @@ def is_alive(worker: str, beat_at: Any) -> bool:
     return True
 
 
-def take_run(connection: Connection, project: ProjectView, run_id: int, worker: str) -> tuple[list[Tile], list[Tile]]:
+def take_run(
+    connection: Connection, project: ProjectView, run_id: int, worker: str, *, resume: bool = True
+) -> tuple[list[Tile], list[Tile]]:
     """Take a run up -> its pending tiles, neighbours near one another, and those done; needs a write transaction.
 
-    Raises NotFoundError, ConflictError when it is finished or somebody else is at work on it.
+    Raises NotFoundError, ConflictError when it is finished or somebody else is at work on it, and, unless this is to
+    `resume` it, when it was ended.
     """
     row = connection.execute(
         select(Run.status, Run.worker, Run.beat_at)
@@ -152,6 +163,9 @@ def take_run(connection: Connection, project: ProjectView, run_id: int, worker: 
         raise NotFoundError(msg)
     if row.status == "finished":
         msg = f"Run {run_id} is finished: begin a new one."
+        raise ConflictError(msg)
+    if row.status != "running" and not resume:
+        msg = f"Run {run_id} is {row.status}: resume it, or begin a new one."
         raise ConflictError(msg)
     if is_alive(row.worker, row.beat_at):
         host, process, _ = row.worker.rsplit(":", 2)
@@ -280,6 +294,49 @@ def end_run(connection: Connection, run_id: int, worker: str, status: str, error
     ending = mine if status == "finished" else mine & (Run.status == "running")
     connection.execute(update(Run).where(ending).values(status=status, error=error, finished_at=utc_now()))
     connection.execute(update(Run).where(mine).values(worker="", beat_at=None))
+
+
+def give_up_run(connection: Connection, run_id: int, error: str) -> None:
+    """Say why a run cannot be taken up; nothing happens when somebody is at work on it, or it has ended."""
+    row = connection.execute(
+        select(Run.worker, Run.beat_at).where(Run.id == run_id, Run.status == "running").with_for_update()
+    ).one_or_none()
+    if row is not None and not is_alive(row.worker, row.beat_at):
+        connection.execute(
+            update(Run)
+            .where(Run.id == run_id)
+            .values(status="failed", error=error, worker="", beat_at=None, finished_at=utc_now())
+        )
+
+
+def hand_to_app(connection: Connection, project: ProjectView, run_id: int) -> None:
+    """Let the app go on with a run that was left unfinished. Raises NotFoundError, ConflictError."""
+    row = connection.execute(
+        select(Run.status, Run.parameters, Run.worker, Run.beat_at)
+        .where(Run.id == run_id, Run.project_id == project.id)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        msg = f"There is no run {run_id} of {project.name!r}."
+        raise NotFoundError(msg)
+    if row.status == "finished":
+        msg = f"Run {run_id} is finished: begin a new one."
+        raise ConflictError(msg)
+    if is_alive(row.worker, row.beat_at):
+        msg = f"Run {run_id} is still at work: wait until it has stopped."
+        raise ConflictError(msg)
+    connection.execute(
+        update(Run)
+        .where(Run.id == run_id)
+        .values(
+            status="running",
+            parameters={**row.parameters, **IN_APP},
+            worker="",
+            beat_at=None,
+            error="",
+            finished_at=None,
+        )
+    )
 
 
 def cancel_run(connection: Connection, project: ProjectView, run_id: int) -> None:
