@@ -6,20 +6,27 @@ import streamlit as st
 
 from maploop.ledger import Entry, Total, ledger_of, total, totals
 from pages.common import Context
+from pages.workshop.prices import show_prices
 from pages.workshop.words import NOTHING, counted, duration, money
 
 BY = {"project": "Project", "model": "Model", "run": "Run"}
 
 
 def show_ledger(found: Context) -> None:
-    """Totals, and the table by what is asked for."""
+    """Totals, the table by what is asked for, and the prices that all this goes by."""
     with found.database.read() as connection:
         everything = ledger_of(connection)
     everywhere = st.toggle("All projects", key="ledger_everywhere", persist_state="page")
     entries = [each for each in everything if everywhere or each.project == found.project.name]
-    if not entries:
+    if entries:
+        show_entries(entries)
+    else:
         st.info("Nothing has been asked of a model here yet, so nothing was spent.", icon=":material/info:")
-        return
+    show_prices()
+
+
+def show_entries(entries: list[Entry]) -> None:
+    """What was spent, in all and by what is asked for."""
     show_total(total(entries))
     by = st.segmented_control(
         "By",
