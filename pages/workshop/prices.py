@@ -9,7 +9,7 @@ import streamlit as st
 from maploop.errors import MaploopError
 from maploop.prices import OwnPrices, Price, PriceTable, built_in_prices, load_prices, own_prices, save_prices
 from pages.links import plain
-from pages.workshop.words import say_next, show_error
+from pages.workshop.words import NOTHING, say_next, show_error
 
 RATES: Final = {
     "input": "input",
@@ -18,7 +18,7 @@ RATES: Final = {
     "output": "output",
     "training": "training",
 }
-ASKED, TUNED = "as it is", "tuned"
+ASKED, TUNED = "base", "tuned"
 
 
 def show_prices() -> None:
@@ -34,10 +34,11 @@ def show_prices() -> None:
             price_frame(table),
             num_rows="dynamic",
             hide_index=True,
+            placeholder=NOTHING,
             key=f"price_table_{hash(table.model_dump_json())}",
             column_config={
                 "model": st.column_config.TextColumn(required=True, help="As the server calls it, without a date."),
-                "of": st.column_config.SelectboxColumn(options=[ASKED, TUNED], required=True, default=ASKED),
+                "kind": st.column_config.SelectboxColumn(options=[ASKED, TUNED], required=True, default=ASKED),
                 **{name: st.column_config.NumberColumn(min_value=0, format="%.4g") for name in RATES.values()},
             },
         )
@@ -53,13 +54,15 @@ def show_prices() -> None:
 
 
 def price_frame(table: PriceTable) -> pd.DataFrame:
-    """The table, a row a model, asked as it is or tuned."""
+    """The table, a row a model, as its vendor sells it or tuned."""
     rows = [
-        {"model": model, "of": of, **{label: getattr(price, name) for name, label in RATES.items()}}
-        for of, prices in ((ASKED, table.models), (TUNED, table.tuned))
+        {"model": model, "kind": kind, **{label: getattr(price, name) for name, label in RATES.items()}}
+        for kind, prices in ((ASKED, table.models), (TUNED, table.tuned))
         for model, price in prices.items()
     ]
-    return pd.DataFrame(rows, columns=["model", "of", *RATES.values()]).astype(dict.fromkeys(RATES.values(), "float64"))
+    return pd.DataFrame(rows, columns=["model", "kind", *RATES.values()]).astype(
+        dict.fromkeys(RATES.values(), "float64")
+    )
 
 
 def changes(edited: pd.DataFrame, built_in: PriceTable) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def changes(edited: pd.DataFrame, built_in: PriceTable) -> dict[str, Any]:
     found: dict[str, Any] = {"models": {}, "tuned": {}}
     for row in edited.to_dict("records"):
         name = row["model"].strip() if isinstance(row["model"], str) else ""
-        kind = "tuned" if row["of"] == TUNED else "models"
+        kind = "tuned" if row["kind"] == TUNED else "models"
         rates = {rate: None if pd.isna(row[label]) else float(row[label]) for rate, label in RATES.items()}
         if (name or any(rate is not None for rate in rates.values())) and known[kind].get(name) != rates:
             found[kind][name] = rates

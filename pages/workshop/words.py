@@ -18,7 +18,7 @@ def money(cost: float | None) -> str:
     if cost is None:
         return "unknown"
     if cost == 0:
-        return "0"
+        return "0 USD"
     return f"{cost:,.2f} USD" if cost >= 1 else f"{cost:.4f} USD"
 
 

@@ -26,7 +26,7 @@ def test_a_table_nobody_changed_says_nothing_of_its_own(frame: pd.DataFrame) -> 
 
 
 def test_changed_and_added_rows_are_what_is_kept(frame: pd.DataFrame) -> None:
-    frame.loc[(frame["model"] == "gpt-4o") & (frame["of"] == ASKED), "output"] = 11.0
+    frame.loc[(frame["model"] == "gpt-4o") & (frame["kind"] == ASKED), "output"] = 11.0
     frame.loc[len(frame)] = ["  qwen3-vl ", TUNED, 0.5, None, None, 0.7, None]
     kept = changes(frame, built_in_prices())
     assert list(kept["models"]) == ["gpt-4o"]
