@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,9 +20,13 @@ from maploop.errors import MaploopError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0  # between two looks for work that another process left
-HEAVY: Final = 1  # tasks at a time that keep the processor busy
-LIGHT: Final = 4  # tasks at a time that mostly wait for a server
+HANDS: Final = {
+    "heavy": 1,  # tasks at a time that keep the processor busy
+    "asking": 4,  # that ask a server as fast as it answers
+    "watching": 16,  # that look after something at a server now and then
+}
 
+Lane = Literal["heavy", "asking", "watching"]
 Key = tuple[str, int]  # the kind of a task, and the id of its row
 
 
@@ -72,8 +76,8 @@ class Task(Protocol):
         ...
 
     @property
-    def is_heavy(self) -> bool:
-        """Whether it keeps the processor busy."""
+    def lane(self) -> Lane:
+        """What it takes to do it."""
         ...
 
     def carry_out(self, watch: Watch) -> None:
@@ -90,7 +94,7 @@ class Foreman:
     def __init__(self, database: Database, finders: Iterable[Finder]) -> None:
         self._database = database
         self._finders = tuple(finders)
-        self._at_work: dict[Key, tuple[Watch, bool]] = {}
+        self._at_work: dict[Key, tuple[Watch, Lane]] = {}
         self._lock = threading.Lock()
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
@@ -143,10 +147,10 @@ class Foreman:
     def _take(self, task: Task) -> bool:
         """Whether there is a hand free for the task, which then is at work."""
         with self._lock:
-            busy = sum(heavy == task.is_heavy for _, heavy in self._at_work.values())
-            if task.key in self._at_work or busy >= (HEAVY if task.is_heavy else LIGHT):
+            busy = sum(lane == task.lane for _, lane in self._at_work.values())
+            if task.key in self._at_work or busy >= HANDS[task.lane]:
                 return False
-            self._at_work[task.key] = Watch(task.key), task.is_heavy
+            self._at_work[task.key] = Watch(task.key), task.lane
             return True
 
     def _do(self, task: Task) -> None:

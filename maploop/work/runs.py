@@ -16,7 +16,7 @@ from maploop.predict.run import RunProgress, carry_out
 from maploop.predict.runs import IN_APP, BegunRun, begin_run, cancel_run, give_up_run, hand_to_app, is_alive, is_in_app
 from maploop.predict.scene import Sources
 from maploop.project import ProjectView, load_project_by_id
-from maploop.work.foreman import Foreman, Key, Watch
+from maploop.work.foreman import Foreman, Key, Lane, Watch
 
 HEAVY_BACKENDS = frozenset({"local", "transformers"})
 
@@ -29,7 +29,7 @@ class RunTask:
     project_id: int
     run_id: int
     model: str
-    is_heavy: bool
+    lane: Lane
     sources: Sources | None = None
 
     @property
@@ -79,10 +79,14 @@ def waiting_runs(database: Database, sources: Sources | None = None) -> list[Run
             .order_by(Run.id)
         ).all()
     return [
-        RunTask(database, row.project_id, row.id, row.name, row.backend in HEAVY_BACKENDS, sources)
+        RunTask(database, row.project_id, row.id, row.name, _lane(row.backend), sources)
         for row in rows
         if is_in_app(row.parameters) and not is_alive(row.worker, row.beat_at)
     ]
+
+
+def _lane(backend: str) -> Lane:
+    return "heavy" if backend in HEAVY_BACKENDS else "asking"
 
 
 def begin(

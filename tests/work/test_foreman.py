@@ -7,7 +7,7 @@ import pytest
 
 from maploop.database import Database
 from maploop.errors import ConflictError
-from maploop.work.foreman import Foreman, Key, Watch
+from maploop.work.foreman import Foreman, Key, Lane, Watch
 
 SECONDS = 10  # for what should be at once
 
@@ -17,7 +17,7 @@ class Waiting:
     """A task that is at work until it is let go."""
 
     number: int
-    is_heavy: bool = True
+    lane: Lane = "heavy"
     error: Exception | None = None
     begun: threading.Event = field(default_factory=threading.Event)
     let_go: threading.Event = field(default_factory=threading.Event)
@@ -53,7 +53,7 @@ def foreman(sqlite_database: Database, tasks: list[Waiting]) -> Foreman:
 def test_heavy_tasks_are_done_one_after_another_and_light_ones_beside_them(
     foreman: Foreman, tasks: list[Waiting]
 ) -> None:
-    first, second, light = Waiting(1), Waiting(2), Waiting(3, is_heavy=False)
+    first, second, light = Waiting(1), Waiting(2), Waiting(3, lane="asking")
     tasks += [first, second, light]
     foreman.wake()
     assert first.begun.wait(SECONDS)
