@@ -76,7 +76,7 @@ class Outcome:
     """What became of one tile: its features, or a failure; what was used counts either way.
 
     Features may reach beyond the tile; each stands in one outcome only. `dropped` counts by reason what the model said
-    and nobody can use.
+    and nobody can use, `repaired` the features that had to be mended.
     """
 
     tile: Tile
@@ -84,6 +84,7 @@ class Outcome:
     failure: Failure | None = None
     usage: Usage = NOTHING_USED
     dropped: Mapping[str, int] = field(default_factory=dict)
+    repaired: int = 0
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,8 @@ class _Desk:
         def record(connection: Connection, stored: StoredRun) -> None:
             nonlocal status
             added = {name: count for name, count in asdict(stored).items() if name in _ADDED_UP}
+            if repaired := sum(each.repaired for each in outcomes):
+                added["repaired"] = repaired
             status = record_outcomes(
                 connection, self._project, self._run_id, self._worker, outcomes, counts, dropped, added
             )
