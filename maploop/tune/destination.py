@@ -21,4 +21,9 @@ def destination_named(base_url: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         port = ""
-    return f"Azure ({host})" if host.endswith((".openai.azure.com", ".services.ai.azure.com")) else f"{host}{port}"
+    return f"Azure ({host})" if is_azure(base_url) else f"{host}{port}"
+
+
+def is_azure(base_url: str) -> bool:
+    """Whether a server is one of Azure's."""
+    return host_of(base_url).endswith((".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"))

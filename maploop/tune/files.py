@@ -14,7 +14,8 @@ from maploop.dataset.check import CheckReport, check_openai_jsonl
 from maploop.dataset.datasets import DatasetView
 from maploop.dataset.reading import Sources
 from maploop.dataset.shelf import StoredExport, shelve, stored_exports
-from maploop.dataset.tokens import image_tokens, line_tokens
+from maploop.dataset.tokens import line_tokens
+from maploop.tokens import image_tokens
 from maploop.errors import ConflictError
 from maploop.tune.plan import TrainingFile
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from maploop.dataset.tokens import EPOCHS
 from maploop.errors import ConflictError, InputError
+from maploop.predict.chat.parameters import ChatParameters
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 Trainer = Literal["local", "openai"]
 Level = Literal["ok", "warn", "stop"]
-Clients = Callable[[str, str], "OpenAI"]  # base_url (empty: OpenAI's) and name of the key -> a client
+Clients = Callable[[ChatParameters], "OpenAI"]  # what a model is asked with -> a client of its server
 
 MAX_EPOCHS, MAX_BATCH, MAX_RATE = 50, 256, 100.0
 MAX_SEED = 2**31 - 1
@@ -86,7 +87,7 @@ class Preflight:
     """Everything about a training that can be known before it. Nothing was sent to make it but questions about the base.
 
     base, parent        what the trainer calls the base, and the model of the project that it is, where it is one
-    name                of the model to be
+    name                of the model to be; `parameters` of a chat model are those that it will be asked with
     destination         where the files go, for people
     examples, images    in all files
     billed_tokens       of all epochs; None where a picture's tokens are unknown
@@ -111,7 +112,7 @@ class Preflight:
     cost: float | None = None
     currency: str = "USD"
     prices_of: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)  # of the model to be
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     @property
     def may_start(self) -> bool:
