@@ -50,7 +50,9 @@ def _last_days(base_url: str, base: str, said: str | None, today: date) -> list[
     if ends is not None:
         closed = notices().closed.get(host_of(base_url), "")
         checks.append(
-            Check("warn", "training ends", f"{where} ends training on {ends} ({read_on}). {closed} {ways_that_remain()}")
+            Check(
+                "warn", "training ends", f"{where} ends training on {ends} ({read_on}). {closed} {ways_that_remain()}"
+            )
         )
     day, source = (date_in(said), "as the server says") if said else (notices().shutdown_of(base_url, base), read_on)
     if day is None and said:
@@ -59,7 +61,11 @@ def _last_days(base_url: str, base: str, said: str | None, today: date) -> list[
         checks.append(Check("ok", "shutdown", f"No shutdown of {base!r} is announced."))
     elif day <= today:
         checks.append(
-            Check("stop", "shutdown", f"{base!r} was shut down on {day} ({source}): choose another base. {ways_that_remain()}")
+            Check(
+                "stop",
+                "shutdown",
+                f"{base!r} was shut down on {day} ({source}): choose another base. {ways_that_remain()}",
+            )
         )
     else:
         left = (day - today).days
@@ -88,10 +94,14 @@ def check_files(files: Sequence[CountedFile]) -> list[Check]:
             checks.append(Check("ok", about, f"{size}: within {limits}."))
     train = by_split["train"].file.lines if "train" in by_split else 0
     if train < MIN_LINES:
-        checks.append(Check("stop", "examples", f"{train} train tiles are too few: {MIN_LINES} are the least, review more."))
+        checks.append(
+            Check("stop", "examples", f"{train} train tiles are too few: {MIN_LINES} are the least, review more.")
+        )
     elif train < ENOUGH:
         checks.append(
-            Check("warn", "examples", f"{train} train tiles are few: {ENOUGH} to 100 good ones are known to move a model.")
+            Check(
+                "warn", "examples", f"{train} train tiles are few: {ENOUGH} to 100 good ones are known to move a model."
+            )
         )
     if "validation" not in by_split:
         text = "No tile fell into validation: nothing will tell when the model begins to learn by heart, and the last "
@@ -101,9 +111,7 @@ def check_files(files: Sequence[CountedFile]) -> list[Check]:
 
 def check_tiles_left_out(refused: Mapping[str, Sequence[str]]) -> list[Check]:
     """Tiles of the dataset that are not in the files."""
-    return [
-        Check("warn", "left out", f"{len(tiles):,} tiles stay out: {reason}.") for reason, tiles in refused.items()
-    ]
+    return [Check("warn", "left out", f"{len(tiles):,} tiles stay out: {reason}.") for reason, tiles in refused.items()]
 
 
 def check_licences(snapshot: Snapshot, destination: str) -> list[Check]:
@@ -150,7 +158,9 @@ def check_cost(cost: float | None, currency: str, prices_of: str, base: str, bas
     text = f"About {cost:,.2f} {currency} at the prices of {prices_of}; the vendor bills what it counts."
     if destination_named(base_url).startswith("OpenAI"):
         return Check("ok", "cost", text)
-    return Check("warn", "cost", f"{text} That is the price table's figure for {base!r}: {host_of(base_url)} may differ.")
+    return Check(
+        "warn", "cost", f"{text} That is the price table's figure for {base!r}: {host_of(base_url)} may differ."
+    )
 
 
 def check_hyperparameters(hyperparameters: Hyperparameters) -> Check:
@@ -168,7 +178,9 @@ def check_hyperparameters(hyperparameters: Hyperparameters) -> Check:
     told = ", ".join(f"{name} {value}" for name, value in given.items())
     text = f"{told}; the server chooses {', '.join(left)}." if left else f"{told}."
     if hyperparameters.epochs > 10:
-        return Check("warn", "hyperparameters", f"{text} More than 10 epochs mostly learn by heart, and all are billed.")
+        return Check(
+            "warn", "hyperparameters", f"{text} More than 10 epochs mostly learn by heart, and all are billed."
+        )
     return Check("ok", "hyperparameters", text[:1].upper() + text[1:])
 
 
@@ -181,6 +193,8 @@ def check_earlier(jobs: Sequence[Any], dataset_id: str, base: str, base_url: str
         and each.status not in ("failed", "cancelled")
     ]
     return [
-        Check("warn", "again", f"Tuning job {each.id} is {each.status} with the same dataset and base: this is paid anew.")
+        Check(
+            "warn", "again", f"Tuning job {each.id} is {each.status} with the same dataset and base: this is paid anew."
+        )
         for each in same[:_SHOWN]
     ]

@@ -69,7 +69,11 @@ def count_files(stored: StoredExport, contract: Contract, base: str) -> list[Cou
 
 
 def confirmed_file(
-    database: Database, dataset: DatasetView, split: Literal["train", "validation"], sha256: str, sources: Sources | None
+    database: Database,
+    dataset: DatasetView,
+    split: Literal["train", "validation"],
+    sha256: str,
+    sources: Sources | None,
 ) -> Path:
     """The file that somebody has confirmed by its hash. Raises ConflictError when it would be another one now."""
     path = written_files(database, dataset, sources=sources).folder / FILES[split]
@@ -105,6 +109,4 @@ def _tokens(path: Path, contract: Contract, base: str) -> int | None:
     if image_tokens(size, size, base, contract.detail) is None:
         return None
     with path.open("rb") as file:
-        return sum(
-            line_tokens(contract, orjson.loads(line)["messages"][-1]["content"], base) for line in file
-        )
+        return sum(line_tokens(contract, orjson.loads(line)["messages"][-1]["content"], base) for line in file)

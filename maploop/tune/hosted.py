@@ -19,7 +19,7 @@ from db.types import utc_now
 from maploop.database import Database
 from maploop.dataset.datasets import DatasetView
 from maploop.dataset.reading import Sources
-from maploop.errors import MaploopError
+from maploop.errors import InputError
 from maploop.prices import load_prices
 from maploop.project import ProjectView
 from maploop.tune.explain import why_failed
@@ -56,7 +56,8 @@ _ENDS: Final = {
 }
 
 
-def _wait(seconds: float) -> None:
+def pass_seconds(seconds: float) -> None:
+    """Wait."""
     threading.Event().wait(seconds)
 
 
@@ -66,7 +67,7 @@ class HostedJob:
 
     hear        is told a share from 0 to 1 and what is going on
     cancelled   True once nobody wants the model any more: it is cancelled at the server too
-    wait        passes some seconds
+    wait, now   how time passes, and what time it is
     """
 
     database: Database
@@ -78,8 +79,10 @@ class HostedJob:
     sources: Sources | None = None
     hear: Callable[[float, str], None] = lambda _share, _text: None
     cancelled: Callable[[], bool] = lambda: False
-    wait: Callable[[float], None] = _wait
+    wait: Callable[[float], None] = pass_seconds
+    now: Callable[[], datetime] = utc_now
     _failures: int = field(default=0, init=False)
+    _told: bool = field(default=False, init=False)  # that nobody wants it any more
 
     def carry_out(self) -> JobView:
         """See it through to its end. Raises ConflictError when somebody else has taken it up."""
@@ -120,9 +123,9 @@ class HostedJob:
             if (found := self.remote.find_job(row.token)) is not None:
                 self._note(remote_id=found, status="running", doing="Ordered")
                 return True
-            if utc_now() < row.asked_at + SETTLE:
+            if (left := (row.asked_at + SETTLE - self.now()).total_seconds()) > 0:
                 msg = f"{job.destination} did not say whether it took the order."
-                raise ServerBusyError(msg, (row.asked_at + SETTLE - utc_now()).total_seconds())
+                raise ServerBusyError(msg, left)
         if self._is_unwanted():
             return False
         training = self._uploaded(job.training_file_id, "train", row.training_sha256)
@@ -133,7 +136,7 @@ class HostedJob:
         )
         if self._is_unwanted():
             return False
-        self._note(asked_at=utc_now(), doing="Asking for the training")  # from here on it may exist, whatever happens
+        self._note(asked_at=self.now(), doing="Asking for the training")  # from here on it may exist, whatever happens
         try:
             remote_id = self.remote.create_job(
                 row.token, job.name, training, validation, Hyperparameters(**job.hyperparameters), job.dataset_id
@@ -221,8 +224,12 @@ class HostedJob:
         error = ""
         if status == "succeeded":  # an error that is there all the same, an empty one, is none
             figures = {"trained_tokens": found.trained_tokens, "cost": cost}
-            model = register_best(connection, self.project, self.job_id, found.fine_tuned_model, figures)
-            values |= {"result": found.fine_tuned_model or model.identifier, "share": 1.0, "doing": "Done"}
+            try:
+                model = register_best(connection, self.project, self.job_id, found.fine_tuned_model, figures)
+            except InputError as failure:
+                status, error = "failed", str(failure)
+            else:
+                values |= {"result": found.fine_tuned_model or model.identifier, "share": 1.0, "doing": "Done"}
         elif status == "failed":
             error = why_failed(
                 job.destination,
@@ -254,8 +261,9 @@ class HostedJob:
         self.hear(self._load().share, text)
 
     def _heed_cancelled(self) -> None:
-        if self.cancelled():
+        if not self._told and self.cancelled():
             self._note(wish="cancel")
+            self._told = True
 
     def _put_off(self, error: ServerBusyError) -> float:
         """How long to leave the server in peace."""
@@ -274,12 +282,12 @@ class HostedJob:
         return self._load()
 
     def _pass_time(self, seconds: float) -> None:
-        """Wait, giving signs of life, until a person wishes something."""
-        until = seconds
-        while until > 0 and not self.cancelled():
-            self.wait(min(1.0, until))
-            until -= 1.0
-            if self._load().wish is not None:
+        """Wait until a person wishes something new."""
+        wish = self._load().wish
+        while seconds > 0 and (self._told or not self.cancelled()):
+            self.wait(min(1.0, seconds))
+            seconds -= 1.0
+            if self._load().wish not in (None, wish):
                 return
 
 

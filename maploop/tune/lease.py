@@ -18,8 +18,7 @@ logger = logging.getLogger(__name__)
 class Pulse:
     """Beats for a training in a thread of its own, while the thread that carries it out trains or sends files.
 
-    wish    of a person, as of the last beat
-    lost    somebody else has taken the training up
+    `wish` is a person's, as of the last beat. Once somebody else has taken the training up, it beats no more.
     """
 
     def __init__(self, database: Database, job_id: int, worker: str, *, seconds: float = BEAT_SECONDS) -> None:
@@ -30,7 +29,6 @@ class Pulse:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"tuning-{job_id}", daemon=True)
         self.wish: str | None = None
-        self.lost = False
 
     def _beat(self) -> None:
         while not self._over.wait(self._seconds):
@@ -40,7 +38,6 @@ class Pulse:
             except OperationalError:
                 logger.warning("tuning job %s could not give a sign of life: the database is busy", self._job_id)
             except ConflictError:
-                self.lost = True
                 return
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 from maploop.dataset.tokens import EPOCHS
 from maploop.errors import ConflictError, InputError
@@ -80,6 +81,7 @@ class Confirmation:
     images: int
     cost: float | None
     currency: str
+    token: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Preflight:
     billed_tokens       of all epochs; None where a picture's tokens are unknown
     cost                estimated, None where the price is unknown
     prices_of           the date of the price table
+    token               of this plan: it is started once, however often that is asked
     """
 
     trainer: Trainer
@@ -113,6 +116,7 @@ class Preflight:
     currency: str = "USD"
     prices_of: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
+    token: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def may_start(self) -> bool:
@@ -135,6 +139,7 @@ class Preflight:
             self.images,
             self.cost,
             self.currency,
+            self.token,
         )
 
     @property
@@ -143,7 +148,9 @@ class Preflight:
         if self.trainer == "local":
             return f"Train {self.name!r} on this machine with {self.examples:,} examples, at no cost?"
         if self.cost is None:
-            cost = f"The cost is not known: the price table of {self.prices_of} has no training price for {self.base!r}."
+            cost = (
+                f"The cost is not known: the price table of {self.prices_of} has no training price for {self.base!r}."
+            )
         else:
             cost = (
                 f"That costs about {self.cost:,.2f} {self.currency} at the prices of {self.prices_of}: "
@@ -158,7 +165,7 @@ class Preflight:
         """As the CLI prints it and a job keeps it."""
         values = asdict(replace(self, checks=(), files=()))
         return {
-            **{name: value for name, value in values.items() if name not in ("dataset_id", "hyperparameters")},
+            **{name: value for name, value in values.items() if name not in ("dataset_id", "hyperparameters", "token")},
             "dataset": self.dataset_id,
             "hyperparameters": self.hyperparameters.to_json(),
             "files": [asdict(each) for each in self.files],

@@ -55,7 +55,7 @@ def preflight(
         parent = _parent(connection, project, base)
         new = free_name(connection, project, name, f"{base}-{dataset.id[:8]}")
     if trainer == "local":
-        return _local_plan(dataset, base, parent, new)
+        return local_plan(dataset, base, parent, new)
     asked = _parameters(parent, base_url, key)
     return _Desk(database, project, dataset, parent, base, new, asked, hyperparameters or Hyperparameters()).plan(
         clients, sources, progress, today or datetime.now(UTC).date()
@@ -94,7 +94,8 @@ def _parameters(parent: ModelView | None, base_url: str | None, key: str | None)
     return ChatParameters.of(values)
 
 
-def _local_plan(dataset: DatasetView, base: str, parent: ModelView | None, name: str) -> Preflight:
+def local_plan(dataset: DatasetView, base: str, parent: ModelView | None, name: str) -> Preflight:
+    """The plan of a training on this machine. Raises NotFoundError."""
     if parent is None and base != FRESH_LOCAL:
         msg = f"There is no model {base!r} to go on from: choose a local one, or --base {FRESH_LOCAL}."
         raise NotFoundError(msg)

@@ -55,7 +55,7 @@ def add_job(
     return connection.execute(
         insert(TuningJob)
         .values(
-            token=uuid4().hex,
+            token=plan.token,
             project_id=project.id,
             dataset_id=plan.dataset_id,
             trainer=plan.trainer,
@@ -77,9 +77,7 @@ def add_job(
     ).scalar_one()
 
 
-def take_job(
-    connection: Connection, project: ProjectView, job_id: int, worker: str, *, resume: bool = True
-) -> JobView:
+def take_job(connection: Connection, project: ProjectView, job_id: int, worker: str, *, resume: bool = True) -> JobView:
     """Take a training up; needs a write transaction. What was ended for a reason that may be mended begins again.
 
     Raises NotFoundError, ConflictError when it is over, or somebody else is at work on it, and, unless this is to

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from db.bulk import lock_project
 from db.models import Model, TuningCheckpoint, TuningJob
 from maploop.errors import ConflictError, InputError, NotFoundError
 from maploop.predict.models import ModelView, add_model, check_model_name, list_models
@@ -20,6 +21,7 @@ def register_checkpoint(
 
     Needs a write transaction. Raises NotFoundError, InputError, ConflictError when another model has the name.
     """
+    lock_project(connection, project.id)
     job = load_job(connection, project, job_id)
     found = next((each for each in job_checkpoints(connection, job_id) if each.id == checkpoint_id), None)
     if found is None:
@@ -41,6 +43,7 @@ def register_best(
 
     Raises InputError when the server names no model at all.
     """
+    lock_project(connection, project.id)
     job = load_job(connection, project, job_id)
     checkpoints = job_checkpoints(connection, job_id)
     best = best_checkpoint(checkpoints)
