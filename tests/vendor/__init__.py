@@ -39,7 +39,7 @@ Time. Nothing goes by the clock. A batch or a job takes a step after each time i
 chat answers take so many seconds, for benches; with `vendor.held = threading.Event()` they wait until it is set.
 
 Counting. `vendor.bill` has a charge for each answer and each training: `.twice()` names what was paid for more than
-once, `.cost(price_table().price_of)` is what it came to. `vendor.seen` has every request with its route, status and
+once, `.cost(load_prices().price_of)` is what it came to. `vendor.seen` has every request with its route, status and
 fault, `vendor.requests_to(route)` those of one; `vendor.faults.used` is what went wrong, `vendor.most_in_flight` how
 many chat requests there were at once.
 """

@@ -9,7 +9,7 @@ Kind = Literal["chat", "batch", "training"]
 
 
 class Price(Protocol):
-    """USD for a million tokens of each kind, such as `maploop.dataset.prices.Price`."""
+    """USD for a million tokens of each kind, such as `maploop.prices.Price`."""
 
     @property
     def input(self) -> float: ...
@@ -43,11 +43,11 @@ class Charge:
     custom_id: str | None = None
 
     def cost(self, price: Price) -> float:
-        """USD; a batch is half."""
+        """USD; a batch is half. What is not charged apart is charged as input."""
         whole = (
             self.input_tokens * price.input
-            + self.cached_tokens * (price.cached_input or 0.0)
-            + self.cache_write_tokens * (price.cache_write or 0.0)
+            + self.cached_tokens * (price.input if price.cached_input is None else price.cached_input)
+            + self.cache_write_tokens * (price.input if price.cache_write is None else price.cache_write)
             + self.output_tokens * price.output
             + self.training_tokens * (price.training or 0.0)
         )

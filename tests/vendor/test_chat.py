@@ -10,7 +10,7 @@ from openai.types import Model
 from openai.types.chat import ChatCompletion
 from pydantic import TypeAdapter
 
-from maploop.dataset.prices import price_table
+from maploop.prices import load_prices
 from tests.vendor import (
     CONTENT_FILTER,
     EMPTY,
@@ -52,7 +52,7 @@ def test_a_question_about_a_picture_is_answered_and_charged_for(vendor: Vendor) 
     assert charge.input_tokens == answer.usage.prompt_tokens
     assert charge.output_tokens == answer.usage.completion_tokens
     cost = (charge.input_tokens * 2.5 + charge.output_tokens * 10) / 1e6
-    assert vendor.bill.cost(price_table().price_of) == pytest.approx(cost)
+    assert vendor.bill.cost(load_prices().price_of) == pytest.approx(cost)
 
 
 def test_what_stands_before_the_last_message_is_read_from_the_cache_the_second_time(vendor: Vendor) -> None:
