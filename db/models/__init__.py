@@ -9,6 +9,7 @@ from db.models.dataset import Dataset
 from db.models.prediction import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, Tile
 from db.models.review import Audit, AuditSample, Decision, TileEvent
+from db.models.tuning import TuningCheckpoint, TuningEvent, TuningJob
 
 __all__ = [
     "Annotator",
@@ -29,4 +30,7 @@ __all__ = [
     "Tile",
     "TileEvent",
     "TileFeature",
+    "TuningCheckpoint",
+    "TuningEvent",
+    "TuningJob",
 ]

@@ -38,10 +38,13 @@ def read_completion(body: object, tile: Tile, contract: Contract, price: Price |
 
 
 def read_usage(body: object, price: Price | None) -> Usage:
-    """Tokens by kind as the server reported them, and their cost, None when the price or the number is unknown."""
+    """Tokens by kind as the server reported them, and their cost, None when the price or the number is unknown.
+
+    A reply without an answer, which reports nothing, took nothing.
+    """
     reported = _get(body, "usage")
     if not isinstance(reported, Mapping):
-        return Usage(cost=None)
+        return Usage(cost=None if _get(body, "choices") else 0.0)
     details = reported.get("prompt_tokens_details")
     asked, answered = _count(reported, "prompt_tokens"), _count(reported, "completion_tokens")
     cached = min(asked, _count(details, "cached_tokens"))

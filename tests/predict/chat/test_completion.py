@@ -153,9 +153,12 @@ def test_missing_details_of_usage_are_none_and_a_missing_usage_is_unknown() -> N
     assert (plain.input_tokens, plain.cached_tokens, plain.output_tokens) == (10, 0, 5)
     assert plain.cost == pytest.approx((10 * 2 + 5 * 8) / 1e6)
     assert read_usage({"usage": {"prompt_tokens": 10, "prompt_tokens_details": None}}, PRICE).input_tokens == 10
-    bodies: list[object] = [{}, {"usage": None}, []]
+    without = {name: value for name, value in reply(says()).items() if name != "usage"}
+    for answer in (without, {**without, "usage": None}):
+        assert read_usage(answer, PRICE).cost is None
+    bodies: list[object] = [{}, {"usage": None}, [], "<html>"]
     for nothing in bodies:
-        assert read_usage(nothing, PRICE).cost is None
+        assert read_usage(nothing, PRICE).cost == 0.0
 
 
 def test_an_unknown_price_is_an_unknown_cost() -> None:
