@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from db.models import Run
+from db.models import Run, TuningJob
 from maploop.database import Database
 from maploop.work.foreman import Foreman, Task, Watch
 
@@ -16,7 +17,7 @@ _starting = threading.Lock()
 def start_work(database: Database) -> Foreman:
     """Have somebody look for work from now on; what an earlier process left is taken up at once."""
     with _starting:
-        foreman = _foremen.setdefault(_name(database), Foreman(database, (_runs,)))
+        foreman = _foremen.setdefault(_name(database), Foreman(database, (_runs, _trainings)))
     foreman.start()
     return foreman
 
@@ -43,9 +44,21 @@ def _name(database: Database) -> str:
 
 
 def _runs(database: Database) -> Sequence[Task]:
-    with database.read() as connection:
-        if not connection.execute(select(Run.id).where(Run.status == "running").limit(1)).first():
-            return ()
+    if not _is_any(database, select(Run.id).where(Run.status == "running")):
+        return ()
     from maploop.work.runs import waiting_runs  # noqa: PLC0415  takes a second to import, and most looks find nothing
 
     return waiting_runs(database)
+
+
+def _trainings(database: Database) -> Sequence[Task]:
+    if not _is_any(database, select(TuningJob.id).where(TuningJob.finished_at.is_(None))):
+        return ()
+    from maploop.work.trainings import waiting_trainings  # noqa: PLC0415
+
+    return waiting_trainings(database)
+
+
+def _is_any(database: Database, query: Select[Any]) -> bool:
+    with database.read() as connection:
+        return connection.execute(query.limit(1)).first() is not None

@@ -8,7 +8,7 @@ from maploop.work import runs
 from maploop.work.office import foreman_of, watch_of
 from pages.common import Context
 from pages.links import plain
-from pages.workshop.words import AT_WORK, cost_of, counted, duration, say_next, show_error, tiles_are_left
+from pages.workshop.words import AT_WORK, Way, cost_of, counted, duration, say_next, show_error, tiles_are_left
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -28,7 +28,8 @@ def _show(found: Context, going: list[int]) -> None:
             _show_run(found, now[run_id])
     over = [now[each] for each in going if each in now and now[each].status not in AT_WORK]
     if over:
-        say_next(" ".join(_ended(each) for each in over), review=any(each.features for each in over))
+        way = Way("Review", "review") if any(each.features for each in over) else None
+        say_next(" ".join(_ended(each) for each in over), way)
         st.rerun()
 
 

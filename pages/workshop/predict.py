@@ -15,10 +15,9 @@ from maploop.predict.runs import PlannedRun, plan_run
 from maploop.work import runs
 from maploop.work.office import wake
 from pages.common import Context
-from pages.links import open_page
 from pages.workshop.at_work import show_at_work
 from pages.workshop.runs import show_runs
-from pages.workshop.words import counted, say_next, show_error
+from pages.workshop.words import counted, go_to, say_next, show_error
 
 SCOPES = {
     "unreviewed": "Not reviewed yet",
@@ -48,9 +47,9 @@ def show_predict(found: Context) -> None:
         st.info("No model here can predict yet: tune one on a dataset, or add one.", icon=":material/info:")
         with st.container(horizontal=True):
             if st.button("Tune a model", type="primary", key="go_tune"):
-                open_page("models", found.project.name, part="Tune")
+                go_to("Tune")
             if st.button("Add a model", key="go_add"):
-                open_page("models", found.project.name, part="Models")
+                go_to("Models")
     show_runs(found, known)
 
 

@@ -71,9 +71,9 @@ def run_row(run: RunView) -> dict[str, Any]:
     """A run as a row of the table."""
     from_file = run.backend == "file" or bool(run.source)
     used = run.usage
-    row = {"run": run.id, "model": run.model, "status": run.status, "tiles": run.tiles}
+    row = {"run": run.id, "model": run.model, "tiles": run.tiles}
     if run.status in AT_WORK:  # what is told above, and changes while one looks
-        return row
+        return {**row, "status": "under way"}
     return {
         **row,
         "status": "imported" if from_file else run.status,

@@ -8,7 +8,7 @@ from maploop.predict.history import RunView, list_runs
 from maploop.predict.models import ModelView, list_models
 from pages.common import Context
 from pages.links import open_page, plain
-from pages.workshop.words import NOTHING, SHORT, counted, filled
+from pages.workshop.words import NOTHING, SHORT, counted, filled, go_to
 
 BACKENDS = {
     "local": "local",
@@ -25,7 +25,7 @@ def show_models(found: Context) -> None:
         runs = list_runs(connection, found.project)
     if models:
         show_table(models, runs)
-        show_model(found, models)
+        show_model(models)
     else:
         st.info(
             "No model yet. Tune the local one on a dataset, which needs no key and no network; or bring in the "
@@ -80,7 +80,7 @@ def identifier(model: ModelView) -> str | None:
     return f"{name}-{digest[:SHORT]}"
 
 
-def show_model(found: Context, models: list[ModelView]) -> None:
+def show_model(models: list[ModelView]) -> None:
     """One model: what is remembered of it, and what may be done with it."""
     by_name = {each.name: each for each in models}
     with st.container(border=True, key="one_model"):
@@ -88,9 +88,9 @@ def show_model(found: Context, models: list[ModelView]) -> None:
             name = st.selectbox("Look at", list(by_name), key="look_at_model", width=420)
             model = by_name[name]
             if model.backend != "file" and st.button("Predict with it", icon=":material/play_arrow:", key="go_predict"):
-                open_page("models", found.project.name, part="Predict", model=name)
+                go_to("Predict", model=name)
             if model.backend == "local" and st.button("Tune on from it", icon=":material/school:", key="go_tune_on"):
-                open_page("models", found.project.name, part="Tune", base=name)
+                go_to("Tune", tune_base=name)
         show_measured(model)
         with st.expander("Parameters", key="model_parameters"):
             st.json({"identifier": model.identifier, **model.parameters})
@@ -120,6 +120,6 @@ def show_ways(found: Context) -> None:
     """How more models come in."""
     with st.container(horizontal=True, key="ways"):
         if st.button("Tune a model on a dataset", icon=":material/school:", key="go_tune"):
-            open_page("models", found.project.name, part="Tune")
+            go_to("Tune")
         if st.button("Import predictions from a file", icon=":material/upload_file:", key="go_import"):
             open_page("import", found.project.name)

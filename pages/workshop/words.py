@@ -1,6 +1,8 @@
 """How the Models page says things: money, times, shares, and what has just been done."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import streamlit as st
 
@@ -51,22 +53,47 @@ def filled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: row.get(name) for name in said} for row in rows]
 
 
-def say_next(text: str, *, review: bool = False) -> None:
-    """Say something on the page as it is drawn next; with a way to `review` what has come of it."""
-    st.session_state["models_notice"] = text, review
+@dataclass(frozen=True)
+class Way:
+    """A button that leads on: to another page, or to a part of this one with `values` picked there."""
+
+    label: str
+    page: str = "models"
+    part: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def go_to(part: str, **values: Any) -> NoReturn:
+    """Show another part of the page, with values of its widgets, by their keys."""
+    st.session_state["models_go"] = {"part": part, **values}
+    st.rerun()
+
+
+def arrive() -> None:
+    """Before any widget: what `go_to` wished for."""
+    for key, value in st.session_state.pop("models_go", {}).items():
+        st.session_state[key] = value
+
+
+def say_next(text: str, then: Way | None = None) -> None:
+    """Say something on the page as it is drawn next, and the way on from there."""
+    st.session_state["models_notice"] = text, then
 
 
 def show_notice(found: Context) -> None:
-    """What was done just now; a way to review stays until it is used or something else is said."""
-    text, review = st.session_state.get("models_notice") or ("", False)
+    """What was done just now; a way on stays until it is used or something else is said."""
+    text, then = st.session_state.get("models_notice") or ("", None)
     if not text:
         return
-    if not review:
+    if then is None:
         del st.session_state["models_notice"]
-    st.success(plain(text), icon=":material/check:")
-    if review and st.button("Review", type="primary", icon=":material/fact_check:", key="review_now"):
-        del st.session_state["models_notice"]
-        open_page("review", found.project.name)
+    with st.container(horizontal=True, vertical_alignment="center", key="notice"):
+        st.success(plain(text), icon=":material/check:")
+        if then is not None and st.button(then.label, type="primary", icon=":material/arrow_forward:", key="way_on"):
+            del st.session_state["models_notice"]
+            if then.part:
+                go_to(then.part, **then.values)
+            open_page(then.page, found.project.name)
 
 
 def show_error(error: Exception) -> None:

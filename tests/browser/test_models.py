@@ -35,7 +35,7 @@ def test_tuning_and_predicting_go_on_after_a_kill(app_server: AppServer, page: P
     expect(page.get_by_text("of mine is finished")).to_be_visible(timeout=SECONDS)
     assert statuses(app_server) == {"ok": TILES}
 
-    page.locator(".st-key-review_now button").click()
+    page.locator(".st-key-way_on button").click()
     expect(page.locator(".st-key-review_map")).to_be_visible()
 
 
