@@ -12,7 +12,7 @@ from maploop.dataset.snapshot import Snapshot
 from maploop.tune.destination import destination_named, host_of
 from maploop.tune.explain import date_in, notices, ways_that_remain
 from maploop.tune.files import CountedFile
-from maploop.tune.plan import Check, Hyperparameters
+from maploop.tune.plan import Check, Hyperparameters, Level
 from maploop.tune.remote import Remote, ServerBusyError, ServerRefusedError
 
 ENOUGH: Final = 50  # good examples that already move a model
@@ -69,7 +69,7 @@ def _last_days(base_url: str, base: str, said: str | None, today: date) -> list[
         )
     else:
         left = (day - today).days
-        level = "warn" if left <= SOON_DAYS else "ok"
+        level: Level = "warn" if left <= SOON_DAYS else "ok"
         text = f"{base!r} shuts down on {day} ({source}), in {left:,} days, and with it what is tuned from it."
         checks.append(Check(level, "shutdown", f"{text} {ways_that_remain()}" if level == "warn" else text))
     return checks
@@ -147,7 +147,8 @@ def metres_a_pixel(snapshot: Snapshot) -> float:
     """Ground resolution of a dataset's pictures, at its middle."""
     rows = snapshot.tiles.y
     middle = math.pi * (1 - 2 * (float(np.mean(rows)) + 0.5) / 2**snapshot.zoom)
-    return _EQUATOR * math.cos(math.atan(math.sinh(middle))) / 2**snapshot.zoom / snapshot.contract.image_size
+    across: float = _EQUATOR * math.cos(math.atan(math.sinh(middle))) / 2**snapshot.zoom / snapshot.contract.image_size
+    return across
 
 
 def check_cost(cost: float | None, currency: str, prices_of: str, base: str, base_url: str) -> Check:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from maploop.tune.destination import OPENAI_HOST, host_of
 
+ABOUT_THE_BASE = "tell about the base"
+OUT_OF_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "exceeded_current_quota"})
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 
 
@@ -59,19 +61,20 @@ def why_refused(where: str, what: str, base: str, status: int, code: str | None,
             f"{where} no longer trains models for this organisation (HTTP {status}: {said}). {closed} Nothing was "
             f"trained or charged. {ways_that_remain()}"
         )
-    if status == 401:
-        return f"{where} does not know the key (HTTP 401: {said}): check the key and which server it is for."
-    if status == 403:
-        return f"{where} does not allow this key to {what} (HTTP 403: {said}): ask who manages the key, or use another."
-    if code in ("insufficient_quota", "billing_hard_limit_reached", "exceeded_current_quota") or status == 402:
-        return f"{where} wants money first (HTTP {status}: {said}): raise the limit or the balance there, then resume."
-    if status == 413:
-        return f"{where} finds the file too large (HTTP 413: {said}): export a smaller dataset."
-    if status == 404 and what == "tell about the base":
-        return f"{where} does not know {base!r} (HTTP 404: {said}): check the name of the base and the server."
-    if status in (404, 405, 501):
-        return f"{where} cannot {what} (HTTP {status}: {said}): it may have no fine-tuning routes. {ways_that_remain()}"
-    return f"{where} will not {what} (HTTP {status}: {said})."
+    told = f"(HTTP {status}: {said})"
+    no_routes = f"{where} cannot {what} {told}: it may have no fine-tuning routes. {ways_that_remain()}"
+    reasons = {
+        401: f"{where} does not know the key {told}: check the key and which server it is for.",
+        402: f"{where} wants money first {told}: raise the limit or the balance there, then resume.",
+        403: f"{where} does not allow this key to {what} {told}: ask who manages the key, or use another.",
+        404: no_routes,
+        405: no_routes,
+        413: f"{where} finds the file too large {told}: export a smaller dataset.",
+        501: no_routes,
+    }
+    if status == 404 and what == ABOUT_THE_BASE:
+        return f"{where} does not know {base!r} {told}: check the name of the base and the server."
+    return reasons.get(402 if code in OUT_OF_MONEY else status, f"{where} will not {what} {told}.")
 
 
 def why_failed(where: str, code: str | None, said: str) -> str:

@@ -1,4 +1,4 @@
-"""The files that a server is to train on: the dataset's own export, found on its shelf or written there, and counted."""
+"""The files that a server is to train on: the dataset's export, found on its shelf or written there, and counted."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from maploop.dataset.datasets import DatasetView
 from maploop.dataset.reading import Sources
 from maploop.dataset.shelf import StoredExport, shelve, stored_exports
 from maploop.dataset.tokens import line_tokens
-from maploop.tokens import image_tokens
 from maploop.errors import ConflictError
+from maploop.tokens import image_tokens
 from maploop.tune.plan import TrainingFile
 
 FORMAT: Final = "openai"

@@ -86,7 +86,7 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class Preflight:
-    """Everything about a training that can be known before it. Nothing was sent to make it but questions about the base.
+    """Everything that can be known of a training before it. Nothing was sent for it but a question about the base.
 
     base, parent        what the trainer calls the base, and the model of the project that it is, where it is one
     name                of the model to be; `parameters` of a chat model are those that it will be asked with

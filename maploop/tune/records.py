@@ -1,4 +1,4 @@
-"""Trainings as rows: begun, held by one worker at a time, told of what happened, ended; and what people wish of them."""
+"""Trainings as rows: begun, held by one worker at a time, told of what happened, ended; and what people wish."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from db.models import TuningCheckpoint, TuningEvent, TuningJob
 from db.types import utc_now
@@ -113,7 +113,8 @@ def beat_job(connection: Connection, job_id: int, worker: str) -> str | None:
     ).one_or_none()
     if kept is None:
         raise ConflictError(_taken(job_id))
-    return kept.wish
+    wish: str | None = kept.wish
+    return wish
 
 
 def note_job(connection: Connection, job_id: int, worker: str, **values: Any) -> None:
@@ -132,7 +133,7 @@ def end_job(connection: Connection, job_id: int, worker: str, status: str, error
 
 
 def let_go(connection: Connection, job_id: int, worker: str, *, trouble: str = "") -> None:
-    """Leave a training to whoever takes it up next; with `trouble`, after a while. Nothing happens when it was taken."""
+    """Leave a training to whoever takes it up next; after `trouble`, in a while. Nothing happens when it was taken."""
     put_off = {"doing": trouble, "not_before": utc_now() + TRY_AGAIN} if trouble else {}
     connection.execute(update(TuningJob).where(_held(job_id, worker)).values(worker="", beat_at=None, **put_off))
 
@@ -257,7 +258,7 @@ class WaitingJob:
 
 def waiting_jobs(connection: Connection) -> list[WaitingJob]:
     """What the app can take up, the oldest first: what it began itself, and whatever goes on at a server."""
-    rows: Sequence[Row[Any]] = connection.execute(
+    rows = connection.execute(
         select(
             TuningJob.id,
             TuningJob.project_id,

@@ -1,6 +1,8 @@
 """The fine-tuning routes of a server, with its errors told in Maploop's: those that pass by, and those that do not."""
 
 import contextlib
+import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +11,13 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import openai
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
+from openai.types.fine_tuning.supervised_hyperparameters_param import SupervisedHyperparametersParam
 
-from maploop.errors import ConflictError, InputError
+from maploop.errors import ConflictError, InputError, MaploopError
+from maploop.predict.chat.completion import clean
+from maploop.predict.chat.pace import seconds_to_rest
 from maploop.tune.destination import destination_named
-from maploop.tune.explain import why_refused
+from maploop.tune.explain import ABOUT_THE_BASE, OUT_OF_MONEY, why_refused
 from maploop.tune.records import NewCheckpoint, NewEvent
 
 if TYPE_CHECKING:
@@ -20,10 +25,10 @@ if TYPE_CHECKING:
 
 PAGE: Final = 100
 UPLOAD_SECONDS: Final = 3600.0
-TOKEN: Final = "maploop_job"  # among a job's metadata: by this it is found again
+MARK: Final = "maploop_job"  # among a job's metadata: by this it is found again
 MAX_SUFFIX: Final = 64
 _PASSING_STATUS: Final = frozenset({408, 425, 429})
-_FOR_GOOD: Final = ("insufficient_quota", "billing_hard_limit_reached", "exceeded_current_quota")  # 429, but no rate
+_LIKE_A_KEY: Final = re.compile(r"\b(?:sk|sess|pk|key|gsk|fw|tgp)[-_][A-Za-z0-9*._-]{4,}", re.IGNORECASE)
 _FILE_UNDER_WAY: Final = ("pending", "running", "uploading", "notRunning")
 
 
@@ -44,27 +49,6 @@ class ServerRefusedError(InputError):
         self.code = code
 
 
-@contextlib.contextmanager
-def told(base_url: str, what: str, base: str = "") -> Iterator[None]:
-    """Vendors' errors stop here: they leave as ServerBusyError or ServerRefusedError, saying `what` was asked."""
-    where = destination_named(base_url)
-    try:
-        yield
-    except openai.APIConnectionError as error:  # time-outs are among them
-        msg = f"{where} does not answer ({type(error.__cause__ or error).__name__})."
-        raise ServerBusyError(msg) from error
-    except openai.APIStatusError as error:
-        status, code = error.status_code, _code(error)
-        said = _said(error)
-        if code not in _FOR_GOOD and (status in _PASSING_STATUS or status >= 500):
-            msg = f"{where} is busy or failing (HTTP {status}: {said})."
-            raise ServerBusyError(msg, _retry_after(error.response.headers)) from error
-        raise ServerRefusedError(why_refused(where, what, base, status, code, said), status, code) from error
-    except openai.APIError as error:  # a body that is none
-        msg = f"{where} answers what nobody can read ({one_line(str(error))})."
-        raise ServerBusyError(msg) from error
-
-
 class Remote:
     """One server. Every method raises ServerBusyError and ServerRefusedError."""
 
@@ -74,16 +58,43 @@ class Remote:
         self._base_url = base_url
         self._base = base
 
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Vendors' errors stop here: they leave as ServerBusyError or ServerRefusedError, saying `what` was asked."""
+        where = destination_named(self._base_url)
+        try:
+            yield
+            return
+        except openai.APIConnectionError as error:  # time-outs are among them
+            trouble: MaploopError = ServerBusyError(f"{where} does not answer ({type(error).__name__}).")
+        except openai.APIStatusError as error:
+            status, code, said = error.status_code, str(error.code) if error.code else None, self._said(error)
+            if code not in OUT_OF_MONEY and (status in _PASSING_STATUS or status >= 500):
+                rest = seconds_to_rest(error.response.headers, datetime.now(UTC))
+                trouble = ServerBusyError(f"{where} is busy or failing (HTTP {status}: {said}).", rest)
+            else:
+                reason = why_refused(where, what, self._base, status, code, said)
+                trouble = ServerRefusedError(reason, status, code)
+        except (openai.APIError, ValueError):  # a body that is none
+            trouble = ServerBusyError(f"{where} answers what nobody can read.")
+        raise trouble  # outside of the handler: the vendor's error would show what it was sent
+
+    def _said(self, error: openai.APIStatusError) -> str:
+        """What the server said, as one line without the key, which some repeat."""
+        body = error.body
+        said = str((body.get("message") if isinstance(body, Mapping) else None) or error.message)
+        return one_line(_LIKE_A_KEY.sub("[key]", said.replace(self._client.api_key, "[key]")))
+
     def shutdown_date(self) -> str | None:
         """The day the base shuts down, as the server writes it; None where it says none."""
-        with told(self._base_url, "tell about the base", self._base):
+        with self._told(ABOUT_THE_BASE):
             found = self._client.models.retrieve(self._base)
         given = getattr(found, "shutdown_date", None)
         return str(given) if given else None
 
     def find_file(self, sha256: str, size: int) -> str | None:
         """The id of a file that was uploaded before: it bears its hash in its name."""
-        with told(self._base_url, "list the files"):
+        with self._told("list the files"):
             for each in self._client.files.list(purpose="fine-tune"):
                 if each.filename == file_name(sha256) and each.bytes == size and each.status != "error":
                     return each.id
@@ -92,7 +103,7 @@ class Remote:
     def has_file(self, file_id: str) -> bool:
         """Whether a file is still there."""
         try:
-            with told(self._base_url, "find a file"):
+            with self._told("find a file"):
                 return self._client.files.retrieve(file_id).status != "error"
         except ServerRefusedError as error:
             if error.status == 404:
@@ -101,7 +112,7 @@ class Remote:
 
     def upload(self, path: Path, sha256: str) -> str:
         """Send a training file -> its id."""
-        with path.open("rb") as file, told(self._base_url, f"take {path.name}", self._base):
+        with path.open("rb") as file, self._told(f"take {path.name}"):
             content: IO[bytes] = file
             found = self._once.files.create(
                 file=(file_name(sha256), content, "application/jsonl"), purpose="fine-tune", timeout=UPLOAD_SECONDS
@@ -110,7 +121,7 @@ class Remote:
 
     def file_is_ready(self, file_id: str) -> bool:
         """Whether a file can be used; some servers look through it first. Raises InputError when it did not pass."""
-        with told(self._base_url, "find a file"):
+        with self._told("find a file"):
             file: FileObject = self._client.files.retrieve(file_id)
         if file.status == "error":
             reason = one_line(str(getattr(file, "status_details", None) or "it gives no reason"))
@@ -128,51 +139,46 @@ class Remote:
         dataset_id: str,
     ) -> str:
         """Ask for a training -> the server's id of it. Once a ServerBusyError was raised, it may exist or not."""
-        values = {
-            "n_epochs": hyperparameters.epochs,
-            "batch_size": hyperparameters.batch_size,
-            "learning_rate_multiplier": hyperparameters.learning_rate_multiplier,
-        }
-        with told(self._base_url, "train", self._base):
+        chosen: SupervisedHyperparametersParam = {"n_epochs": hyperparameters.epochs}
+        if hyperparameters.batch_size is not None:
+            chosen["batch_size"] = hyperparameters.batch_size
+        if hyperparameters.learning_rate_multiplier is not None:
+            chosen["learning_rate_multiplier"] = hyperparameters.learning_rate_multiplier
+        with self._told("train"):
             job = self._once.fine_tuning.jobs.create(
                 model=self._base,
                 training_file=training_file,
                 validation_file=openai.omit if validation_file is None else validation_file,
-                method={
-                    "type": "supervised",
-                    "supervised": {
-                        "hyperparameters": {key: value for key, value in values.items() if value is not None}  # type: ignore[typeddict-item]
-                    },
-                },
+                method={"type": "supervised", "supervised": {"hyperparameters": chosen}},
                 suffix=suffix_of(name) or openai.omit,
                 seed=openai.omit if hyperparameters.seed is None else hyperparameters.seed,
-                metadata={TOKEN: token, "maploop_dataset": dataset_id},
+                metadata={MARK: token, "maploop_dataset": dataset_id},
             )
         return job.id
 
     def find_job(self, token: str) -> str | None:
         """The server's id of the training that was asked for with a token, None when there is none."""
-        with told(self._base_url, "list the trainings"):
+        with self._told("list the trainings"):
             for each in self._client.fine_tuning.jobs.list(limit=PAGE):  # not all servers filter by metadata
-                if (each.metadata or {}).get(TOKEN) == token:
+                if (each.metadata or {}).get(MARK) == token:
                     return each.id
         return None
 
     def job(self, remote_id: str) -> FineTuningJob:
         """A training as it is now."""
-        with told(self._base_url, "tell about the training", self._base):
+        with self._told("tell about the training"):
             return self._client.fine_tuning.jobs.retrieve(remote_id)
 
     def ask(self, remote_id: str, wish: str) -> None:
         """Pause, resume or cancel a training."""
         jobs = self._client.fine_tuning.jobs
-        with told(self._base_url, f"{wish} the training", self._base):
+        with self._told(f"{wish} the training"):
             {"pause": jobs.pause, "resume": jobs.resume, "cancel": jobs.cancel}[wish](remote_id)
 
     def events(self, remote_id: str, known: frozenset[str]) -> list[NewEvent]:
         """What happened in a training and is not among the known, in no order."""
         found: list[NewEvent] = []
-        with told(self._base_url, "tell about the training", self._base):
+        with self._told("tell about the training"):
             for page in self._client.fine_tuning.jobs.list_events(remote_id, limit=PAGE).iter_pages():
                 times = [each.created_at for each in page.data]
                 for each in page.data:
@@ -185,7 +191,7 @@ class Remote:
 
     def checkpoints(self, remote_id: str) -> list[NewCheckpoint]:
         """The checkpoints that a training has now."""
-        with told(self._base_url, "tell the checkpoints", self._base):
+        with self._told("tell the checkpoints"):
             return [
                 NewCheckpoint(
                     each.step_number,
@@ -209,9 +215,8 @@ def suffix_of(name: str) -> str:
 
 
 def one_line(text: str, most: int = 200) -> str:
-    """What a server said, as one printable line of bounded length."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text[: most * 8]).split()).rstrip(".")
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    """What a server said, as one printable line of bounded length, without a full stop."""
+    return clean(text, most).rstrip(".")
 
 
 def _event(each: Any) -> NewEvent:
@@ -225,29 +230,9 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         str(name)[:64]: value
         for name, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == value
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }
 
 
 def _time(seconds: float | None) -> datetime:
     return datetime.fromtimestamp(seconds or 0, UTC)
-
-
-def _code(error: openai.APIStatusError) -> str | None:
-    code = error.code
-    return str(code) if code else None
-
-
-def _said(error: openai.APIStatusError) -> str:
-    body = error.body
-    said = body.get("message") if isinstance(body, Mapping) else None
-    return one_line(str(said or error.message))
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None

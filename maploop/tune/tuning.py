@@ -38,7 +38,8 @@ def tune(
         parent = None if base == FRESH_LOCAL else load_model(connection, project, base)
         new = free_name(connection, project, name, f"{base}-{dataset.id[:8]}")
     if parent is not None and parent.backend != "local":
-        msg = f"{parent.name!r} is a {parent.backend} model, which cannot be tuned here: use a local model, or --base local."
+        what = f"{parent.name!r} is a {parent.backend} model, which cannot be tuned here"
+        msg = f"{what}: use a local model, or --base local."
         raise InputError(msg)
     plan = local_plan(dataset, base, parent, new)
     with database.write() as connection:

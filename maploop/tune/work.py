@@ -113,10 +113,10 @@ def carry_out_job(
                 end_job(connection, job_id, worker, "cancelled", doing="Cancelled")
             raise
         except MaploopError as error:
-            _stopped(database, project, job_id, worker, str(error))
+            _stopped(database, job_id, worker, str(error))
             raise
         except Exception as error:
-            _stopped(database, project, job_id, worker, f"{type(error).__name__}: {error}")
+            _stopped(database, job_id, worker, f"{type(error).__name__}: {error}")
             raise
         finally:
             with database.write() as connection:
@@ -125,7 +125,7 @@ def carry_out_job(
         return load_job(connection, project, job_id)
 
 
-def _stopped(database: Database, project: ProjectView, job_id: int, worker: str, error: str) -> None:
+def _stopped(database: Database, job_id: int, worker: str, error: str) -> None:
     """What stopped the work here: an end, unless a server may go on with it."""
     with database.write() as connection:
         row = connection.execute(
