@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 
 from maploop.database import Database
+from maploop.dataset.datasets import DatasetView
 from maploop.dataset.reading import Sources
+from maploop.predict.models import ModelView
 from maploop.project import ProjectView, load_project_by_id
+from maploop.tune.jobs import JobView
+from maploop.tune.naming import FRESH_LOCAL, free_name
 from maploop.tune.plan import Clients
+from maploop.tune.preflight import local_plan
 from maploop.tune.records import cancel_job, resume_job, waiting_jobs
-from maploop.tune.work import carry_out_job
+from maploop.tune.work import carry_out_job, start_job
 from maploop.work.foreman import Foreman, Key, Lane, Watch
 
 
@@ -65,6 +70,25 @@ def waiting_trainings(
         )
         for each in waiting
     ]
+
+
+def begin_local(
+    database: Database,
+    project: ProjectView,
+    dataset: DatasetView,
+    parent: ModelView | None,
+    *,
+    name: str | None,
+    annotator: str,
+) -> JobView:
+    """Begin a training on this machine that the app carries out, from a model or, without one, from nothing.
+
+    Raises MaploopError saying what forbids it.
+    """
+    with database.read() as connection:
+        base = parent.name if parent else FRESH_LOCAL
+        plan = local_plan(dataset, base, parent, free_name(connection, project, name, f"{base}-{dataset.id[:8]}"))
+    return start_job(database, project, plan, None, annotator=annotator, in_app=True)
 
 
 def cancel(database: Database, project: ProjectView, job_id: int, foreman: Foreman | None) -> None:

@@ -8,14 +8,29 @@ from maploop.work import runs
 from maploop.work.office import foreman_of, watch_of
 from pages.common import Context
 from pages.links import plain
-from pages.workshop.words import AT_WORK, Way, cost_of, counted, duration, say_next, show_error, tiles_are_left
+from pages.workshop.words import (
+    AT_WORK,
+    Way,
+    cost_of,
+    counted,
+    duration,
+    ended_since,
+    say_next,
+    show_error,
+    tiles_are_left,
+)
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def show_at_work(found: Context, known: list[RunView]) -> None:
-    """Runs that are not over; nothing when there are none."""
+    """Runs that are not over; what ended since one looked last is told."""
     going = [each.id for each in known if each.status in AT_WORK]
+    ended = ended_since("runs_going", going)
+    if over := [each for each in known if each.id in ended]:
+        way = Way("Review", "review") if any(each.features for each in over) else None
+        say_next(" ".join(_ended(each) for each in over), way)
+        st.rerun()
     if going:
         st.fragment(_show, run_every=SECONDS_BETWEEN_LOOKS)(found, going)
 
@@ -26,10 +41,7 @@ def _show(found: Context, going: list[int]) -> None:
     for run_id in going:
         if run_id in now and now[run_id].status in AT_WORK:
             _show_run(found, now[run_id])
-    over = [now[each] for each in going if each in now and now[each].status not in AT_WORK]
-    if over:
-        way = Way("Review", "review") if any(each.features for each in over) else None
-        say_next(" ".join(_ended(each) for each in over), way)
+    if any(each not in now or now[each].status not in AT_WORK for each in going):
         st.rerun()
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from maploop.dataset.datasets import DatasetView
 from maploop.errors import MaploopError
+from maploop.predict.chat.parameters import OPENAI_KEY
 from maploop.predict.models import ModelView
 from maploop.prices import load_prices
 from maploop.settings import key_named
@@ -14,10 +15,10 @@ from maploop.tune.clients import client_of
 from maploop.tune.plan import MAX_BATCH, MAX_EPOCHS, Hyperparameters, Preflight
 from maploop.tune.preflight import preflight
 from maploop.tune.work import start_job
-from maploop.work.office import wake
 from pages.common import Context
 from pages.links import plain
-from pages.workshop.words import say_next, show_error
+from pages.workshop.trainings import say_begun
+from pages.workshop.words import show_error
 
 LEVELS = {
     "ok": ":green[:material/check_circle:]",
@@ -28,13 +29,13 @@ LEVELS = {
 
 def ask_hosted(found: Context, dataset: DatasetView, models: Sequence[ModelView]) -> None:
     """What a server is to train, a look before anything is sent, and the agreement to that."""
-    asked = ask_order(models)
+    asked, key = ask_order(models)
     wished = {"dataset": dataset.id, **asked}
     if st.button(
         "Look before anything is sent", icon=":material/fact_check:", disabled=not asked["base"], key="preflight"
     ):
         st.session_state.pop("preflight_plan", None)
-        if plan := look(found, dataset, asked):
+        if plan := look(found, dataset, asked, key):
             st.session_state["preflight_plan"] = wished, plan
     seen, plan = st.session_state.get("preflight_plan", (None, None))
     if plan is not None and seen == wished:
@@ -42,9 +43,12 @@ def ask_hosted(found: Context, dataset: DatasetView, models: Sequence[ModelView]
         agree(found, plan)
 
 
-def ask_order(models: Sequence[ModelView]) -> dict[str, Any]:
-    """Base, server, key and hyperparameters; what is the base's own, where that is a model of the project, is None."""
-    names = [each.name for each in models]
+def ask_order(models: Sequence[ModelView]) -> tuple[dict[str, Any], str]:
+    """Base, server, key and hyperparameters, and the name of the key that counts.
+
+    Where the base is a model of the project, server and key are its own, and None here.
+    """
+    names = {each.name: each for each in models}
     base = st.selectbox(
         "Base",
         [*names, *sorted(load_prices().tuned)],
@@ -59,9 +63,11 @@ def ask_order(models: Sequence[ModelView]) -> dict[str, Any]:
     if base not in names:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             url = st.text_input("Server", key="hosted_url", placeholder="https://api.openai.com/v1", width=420)
-            key = st.text_input("Name of its key", "OPENAI_API_KEY", key="hosted_key", width=240)
-        order |= {"base_url": url.strip() or None, "key": key.strip() or None}
-        show_key(key.strip())
+            key = st.text_input("Name of its key", OPENAI_KEY, key="hosted_key", width=240).strip()
+        order |= {"base_url": url.strip() or None, "key": key or None}
+    else:
+        key = names[base].parameters.get("key") or OPENAI_KEY
+    show_key(key)
     order["name"] = (
         st.text_input(
             "Name of the new model", key="hosted_name", placeholder="after base and dataset", width=420
@@ -70,7 +76,7 @@ def ask_order(models: Sequence[ModelView]) -> dict[str, Any]:
     )
     with st.expander("Hyperparameters", key="hyperparameters"):
         order["hyperparameters"] = ask_hyperparameters()
-    return order
+    return order, key
 
 
 def show_key(name: str) -> None:
@@ -99,8 +105,11 @@ def ask_hyperparameters() -> dict[str, Any]:
     return {"epochs": epochs, "batch_size": batch, "learning_rate_multiplier": rate, "seed": seed}
 
 
-def look(found: Context, dataset: DatasetView, asked: dict[str, Any]) -> Preflight | None:
-    """Make the preflight, telling how far; None when it cannot be made, which is said."""
+def look(found: Context, dataset: DatasetView, asked: dict[str, Any], key: str) -> Preflight | None:
+    """Make the preflight, telling how far; None when it cannot be made, which is said.
+
+    The server is asked about the base only when its key is there.
+    """
     place = st.empty()
     bar = place.progress(0.0, "Writing the files")
 
@@ -117,7 +126,7 @@ def look(found: Context, dataset: DatasetView, asked: dict[str, Any]) -> Preflig
             base_url=asked["base_url"],
             key=asked["key"],
             hyperparameters=Hyperparameters(**asked["hyperparameters"]),
-            clients=client_of,
+            clients=client_of if not key or key_named(key) else None,
             progress=tell,
         )
     except MaploopError as error:
@@ -141,7 +150,16 @@ def agree(found: Context, plan: Preflight) -> None:
         st.caption("What is marked in red forbids it: nothing can be sent.")
         return
     st.markdown(f"**{plain(plan.question)}**")
-    if st.button(f"Send it to {plan.destination}", type="primary", icon=":material/upload:", key="confirm_tuning"):
+    missing = bool(plan.key_name) and key_named(plan.key_name) is None
+    if missing:
+        show_key(plan.key_name)
+    if st.button(
+        f"Send it to {plan.destination}",
+        type="primary",
+        icon=":material/upload:",
+        disabled=missing,
+        key="confirm_tuning",
+    ):
         try:
             job = start_job(
                 found.database, found.project, plan, plan.confirmation, annotator=found.annotator, in_app=True
@@ -150,7 +168,4 @@ def agree(found: Context, plan: Preflight) -> None:
             show_error(error)
             return
         del st.session_state["preflight_plan"]
-        wake(found.database)
-        st.session_state["training"] = job.id
-        say_next(f"Training {job.id} is begun: it makes {job.name}.")
-        st.rerun()
+        say_begun(found, job)

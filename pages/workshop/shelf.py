@@ -8,7 +8,7 @@ from maploop.predict.history import RunView, list_runs
 from maploop.predict.models import ModelView, list_models
 from pages.common import Context
 from pages.links import open_page, plain
-from pages.workshop.words import NOTHING, SHORT, counted, filled, go_to
+from pages.workshop.words import LEARN_ON, NOTHING, SHORT, counted, filled, go_to
 
 BACKENDS = {
     "local": "local",
@@ -90,7 +90,7 @@ def show_model(models: list[ModelView]) -> None:
             if model.backend != "file" and st.button("Predict with it", icon=":material/play_arrow:", key="go_predict"):
                 go_to("Predict", model=name)
             if model.backend == "local" and st.button("Tune on from it", icon=":material/school:", key="go_tune_on"):
-                go_to("Tune", tune_base=name)
+                go_to("Tune", tune_base=f"{LEARN_ON} {name}")
         show_measured(model)
         with st.expander("Parameters", key="model_parameters"):
             st.json({"identifier": model.identifier, **model.parameters})

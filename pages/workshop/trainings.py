@@ -1,7 +1,7 @@
 """Trainings: how far those under way are, and every one with its events, curves and checkpoints."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 
@@ -27,6 +27,7 @@ from pages.workshop.words import (
     SHORT,
     Way,
     counted,
+    ended_since,
     filled,
     go_to,
     money,
@@ -47,9 +48,23 @@ ACCURACIES = {
 SHOWN_EVENTS = 200
 
 
+def say_begun(found: Context, job: JobView) -> NoReturn:
+    """Have a new training taken up, and redraw the page with it at work."""
+    wake(found.database)
+    st.session_state["training"] = job.id
+    say_next(f"Training {job.id} is begun: it makes {job.name}.")
+    st.rerun()
+
+
 def show_at_work(found: Context, jobs: Sequence[JobView]) -> None:
-    """Trainings that are not over; nothing when there are none."""
+    """Trainings that are not over; what ended since one looked last is told."""
     going = [each.id for each in jobs if not each.is_over]
+    ended = ended_since("trainings_going", going)
+    if over := [each for each in jobs if each.id in ended]:
+        model = next((each.model for each in over if each.model), None)
+        way = Way("Predict with it", part="Predict", values={"model": model}) if model else None
+        say_next(" ".join(_ended(each) for each in over), way)
+        st.rerun()
     if going:
         st.fragment(_show, run_every=SECONDS_BETWEEN_LOOKS)(found, going)
 
@@ -60,10 +75,7 @@ def _show(found: Context, going: list[int]) -> None:
     for job_id in going:
         if not now[job_id].is_over:
             _show_going(found, now[job_id])
-    if over := [now[each] for each in going if now[each].is_over]:
-        model = next((each.model for each in over if each.model), None)
-        way = Way("Predict with it", part="Predict", values={"model": model}) if model else None
-        say_next(" ".join(_ended(each) for each in over), way)
+    if any(now[each].is_over for each in going):
         st.rerun()
 
 

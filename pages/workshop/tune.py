@@ -8,18 +8,14 @@ from maploop.dataset.datasets import DatasetView, list_datasets
 from maploop.errors import MaploopError
 from maploop.predict.models import ModelView, list_models
 from maploop.tune.jobs import list_jobs
-from maploop.tune.naming import FRESH_LOCAL
-from maploop.tune.preflight import preflight
-from maploop.tune.work import start_job
-from maploop.work.office import wake
+from maploop.work import trainings
 from pages.common import Context
 from pages.links import open_page
-from pages.workshop.hosted import ask_hosted, show_checks
-from pages.workshop.trainings import show_at_work, show_trainings
-from pages.workshop.words import SHORT, counted, say_next, show_error
+from pages.workshop.hosted import ask_hosted
+from pages.workshop.trainings import say_begun, show_at_work, show_trainings
+from pages.workshop.words import FRESH, LEARN_ON, SHORT, counted, show_error
 
 HERE, SERVER = "On this machine", "At a server"
-FRESH = "a fresh one"
 
 
 def show_tune(found: Context) -> None:
@@ -76,36 +72,27 @@ def dataset_name(dataset: DatasetView) -> str:
 
 def ask_local(found: Context, dataset: DatasetView, models: Sequence[ModelView]) -> None:
     """The local trainer: nothing leaves this machine, and it costs nothing."""
-    names = [FRESH, *(each.name for each in models)]
-    wanted = st.query_params.get("base", "")
-    base = st.selectbox(
-        "From which model",
-        names,
-        index=names.index(wanted) if wanted in names else 0,
+    parents: dict[str, ModelView | None] = {FRESH: None, **{f"{LEARN_ON} {each.name}": each for each in models}}
+    parent = st.selectbox(
+        "Base",
+        list(parents),
         key="tune_base",
         width=420,
-        help="A fresh one learns from this dataset alone. Another one learns on, and keeps what it knows.",
+        help="Afresh, it learns from this dataset alone. Going on from a model, it keeps what that one knows.",
     )
     name = st.text_input("Name of the new model", key="tune_name", placeholder="after base and dataset", width=420)
-    st.caption(
-        "The local model learns from the train split in a minute or two. Nothing leaves this machine, at no cost."
-    )
+    st.caption("It learns from the train split in a minute or two. Nothing leaves this machine, at no cost.")
     if st.button("Tune", type="primary", icon=":material/school:", key="tune"):
-        begin_local(found, dataset, FRESH_LOCAL if base == FRESH else base, name)
+        begin_local(found, dataset, parents[parent], name.strip())
 
 
-def begin_local(found: Context, dataset: DatasetView, base: str, name: str) -> None:
+def begin_local(found: Context, dataset: DatasetView, parent: ModelView | None, name: str) -> None:
     """Begin a local training, or say what forbids it."""
     try:
-        plan = preflight(found.database, found.project, dataset.id, base, trainer="local", name=name.strip() or None)
-        if not plan.may_start:
-            show_checks(plan)
-            return
-        job = start_job(found.database, found.project, plan, None, annotator=found.annotator, in_app=True)
+        job = trainings.begin_local(
+            found.database, found.project, dataset, parent, name=name or None, annotator=found.annotator
+        )
     except MaploopError as error:
         show_error(error)
         return
-    wake(found.database)
-    st.session_state["training"] = job.id
-    say_next(f"Training {job.id} is begun: it makes {job.name}.")
-    st.rerun()
+    say_begun(found, job)

@@ -1,6 +1,6 @@
 """How the Models page says things: money, times, shares, and what has just been done."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -12,6 +12,7 @@ from pages.links import open_page, plain
 
 NOTHING = "–"
 SHORT = 12  # digits of a hash that tell datasets and prompts apart
+FRESH, LEARN_ON = "start afresh", "go on from"  # what a local model is made from
 AT_WORK = ("running", "waiting")  # statuses of runs that are not over
 
 
@@ -61,6 +62,13 @@ class Way:
     page: str = "models"
     part: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ended_since(key: str, going: Collection[int]) -> set[int]:
+    """What was under way when this was asked last in this session, and no more is."""
+    before: set[int] = st.session_state.get(key, set())
+    st.session_state[key] = set(going)
+    return before - set(going)
 
 
 def go_to(part: str, **values: Any) -> NoReturn:

@@ -145,6 +145,7 @@ def test_a_run_is_begun_and_shown_at_work_and_over(
     work_off()
     app.run()
     assert not app.exception
+    assert "Run 1 of asked is finished: 8 features on 8 tiles." in said(app)
     (row,) = table(app, "begun (UTC)")
     assert (row["status"], row["done"], row["features"], row["tokens in"]) == ("finished", TILES, TILES, 90 * TILES)
     assert row["cost"] == "0.0800 USD"
