@@ -115,19 +115,20 @@ def carry_out(
     hear: Hear = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
     sources: Sources | None = None,
+    resume: bool = True,
 ) -> RunView:
     """Predict the pending tiles of a run that nobody is at work on -> the run as it ended: finished or cancelled.
 
     `hear` is told how far it is, from this thread. Once `cancelled` says so, or somebody cancels the run, nothing new
     is begun; what is under way is still stored. The same holds when its budget is used up, as its `error` then says. A
     run whose answers come later is put down, and can be taken up at any time. Raises ConflictError when somebody is at
-    work on it, InputError when it asks another question now, and whatever stops the predictor, after which the run is
-    `failed` and can be resumed.
+    work on it, when it asks another question now, or was ended and this is not to `resume` it; and whatever stops the
+    predictor, after which the run is `failed` and can be resumed.
     """
     worker = new_worker()
     with database.write() as connection:
         model_id = _checked(connection, run_id, predictor)
-        pending, done = take_run(connection, project, run_id, worker)
+        pending, done = take_run(connection, project, run_id, worker, resume=resume)
     status, error = "failed", "It stopped without saying why."
     with _Pulse(database, run_id, worker, cancelled) as pulse:
         try:

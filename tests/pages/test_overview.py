@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from db.engine import Database
-from maploop.overview import PageName
+from maploop.next_step import PageName
 from maploop.project import ProjectView
 from pages import links
 from tests.builders import a_decision, a_person, a_prediction, a_project, a_tile, a_tile_event

@@ -1,0 +1,129 @@
+"""Runs in the background of the app: begun, resumed and cancelled from a page, carried out by the foreman."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from db.models import Model, Run
+from maploop.database import Database
+from maploop.errors import MaploopError
+from maploop.predict.choosing import TileChoice
+from maploop.predict.history import RunView
+from maploop.predict.models import ModelView, load_model
+from maploop.predict.registry import open_predictor
+from maploop.predict.run import RunProgress, carry_out
+from maploop.predict.runs import IN_APP, BegunRun, begin_run, cancel_run, give_up_run, hand_to_app, is_alive, is_in_app
+from maploop.predict.scene import Sources
+from maploop.project import ProjectView, load_project_by_id
+from maploop.work.foreman import Foreman, Key, Lane, Watch
+
+HEAVY_BACKENDS = frozenset({"local", "transformers"})
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """A run that waits to be taken up."""
+
+    database: Database
+    project_id: int
+    run_id: int
+    model: str
+    lane: Lane
+    sources: Sources | None = None
+
+    @property
+    def key(self) -> Key:
+        """See `foreman.Task`."""
+        return run_key(self.run_id)
+
+    def carry_out(self, watch: Watch) -> None:
+        """See `foreman.Task`."""
+
+        def hear(now: RunProgress) -> None:
+            watch.hear(now.share)
+
+        try:
+            with self.database.read() as connection:
+                project = load_project_by_id(connection, self.project_id)
+                model = load_model(connection, project, self.model)
+            carry_out(
+                self.database,
+                project,
+                self.run_id,
+                open_predictor(project, model),
+                hear=hear,
+                cancelled=watch.cancelled,
+                sources=self.sources,
+                resume=False,
+            )
+        except Exception as error:
+            says = str(error) if isinstance(error, MaploopError) else f"{type(error).__name__}: {error}"
+            with self.database.write() as connection:
+                give_up_run(connection, self.run_id, says)
+            raise
+
+
+def run_key(run_id: int) -> Key:
+    """How the foreman calls a run."""
+    return ("run", run_id)
+
+
+def waiting_runs(database: Database, sources: Sources | None = None) -> list[RunTask]:
+    """The app's runs that are under way and that nobody works on, the oldest first."""
+    with database.read() as connection:
+        rows = connection.execute(
+            select(Run.id, Run.project_id, Run.parameters, Run.worker, Run.beat_at, Model.name, Model.backend)
+            .join(Model, Model.id == Run.model_id)
+            .where(Run.status == "running")
+            .order_by(Run.id)
+        ).all()
+    return [
+        RunTask(database, row.project_id, row.id, row.name, _lane(row.backend), sources)
+        for row in rows
+        if is_in_app(row.parameters) and not is_alive(row.worker, row.beat_at)
+    ]
+
+
+def _lane(backend: str) -> Lane:
+    return "heavy" if backend in HEAVY_BACKENDS else "asking"
+
+
+def begin(
+    database: Database,
+    project: ProjectView,
+    model: ModelView,
+    choice: TileChoice,
+    *,
+    parameters: dict[str, Any] | None = None,
+    again: bool = False,
+) -> BegunRun:
+    """Begin a run that the app carries out; see `predict.runs.begin_run`. Raises MaploopError when it cannot be."""
+    predictor = open_predictor(project, model)
+    with database.write() as connection:
+        return begin_run(
+            connection,
+            project,
+            model,
+            choice,
+            prompt_hash=predictor.prompt_hash,
+            parameters={**(parameters or {}), **IN_APP},
+            again=again,
+        )
+
+
+def resume(database: Database, project: ProjectView, run: RunView) -> None:
+    """Let the app go on with a run. Raises MaploopError when it cannot be."""
+    with database.read() as connection:
+        model = load_model(connection, project, run.model)
+    open_predictor(project, model)
+    with database.write() as connection:
+        hand_to_app(connection, project, run.id)
+
+
+def cancel(database: Database, project: ProjectView, run_id: int, foreman: Foreman | None) -> None:
+    """Stop a run wherever it is at work. Raises NotFoundError, ConflictError when it has ended."""
+    with database.write() as connection:
+        cancel_run(connection, project, run_id)
+    if foreman:
+        foreman.cancel(run_key(run_id))
