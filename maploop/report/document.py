@@ -24,12 +24,19 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-!|&~$:@])")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head; the first column names the row, the others are numbers. `strong`: rows that stand out."""
+    """Rows under a head.
+
+    texts       so many columns on the left are words, the others numbers
+    strong      rows that stand out
+    folded      long: shown when asked for, where the file can do that
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     title: str = ""
+    texts: int = 1
     strong: frozenset[int] = frozenset()
+    folded: bool = False
 
 
 @dataclass(frozen=True)

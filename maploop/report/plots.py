@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from maploop.report.drawing import INK, Area, Dot, Figure, Line, Mark, Point, Shape, Words
 
-# Okabe and Ito's palette, without the colours that vanish on white; each comes with a mark of its own.
+# Near Okabe and Ito's palette, so that each shows on white and on black; each comes with a mark of its own.
 SERIES: tuple[tuple[str, Mark], ...] = (
-    ("#0072B2", "circle"),
+    ("#1A85C7", "circle"),
     ("#D55E00", "square"),
     ("#009E73", "diamond"),
     ("#CC79A7", "triangle"),
@@ -106,12 +106,22 @@ def fitted(text: str, width: float) -> str:
 
 
 def value_rows(
-    rows: Sequence[Row], names: Sequence[str], axis: Axis, says: str, *, line_at: float | None = None
+    rows: Sequence[Row],
+    names: Sequence[str],
+    axis: Axis,
+    says: str,
+    *,
+    line_at: float | None = None,
+    places: Sequence[int] | None = None,
 ) -> Figure:
-    """A row a label, in it a mark with its interval for each series; `line_at` marks a value such as no difference."""
+    """A row a label, in it a mark with its interval for each series.
+
+    `names` are those of the series, whose `places` are 0, 1, ... unless told; `line_at` marks a value such as no
+    difference.
+    """
     labels = list(dict.fromkeys(row.label for row in rows))
     left = min(170.0, 18 + _PER_LETTER * max((len(each) for each in labels), default=0))
-    legend, top = _legend(names if len(names) > 1 else [], left)
+    legend, top = _legend(names, 8, places)
     shown = [each for row in rows for each in (row.low, row.value, row.high) if each is not None]
     low, high = _range(shown + ([] if line_at is None else [line_at]), axis)
     across = _scale(low, high, left, WIDTH - 14)
@@ -132,7 +142,7 @@ def value_rows(
         shapes.append(Words((x, bottom + 16), axis.format(tick), "middle", 11, opacity=0.75))
     if line_at is not None:
         shapes.append(Line(((across(line_at), top), (across(line_at), bottom)), width=1.5, opacity=0.8))
-    shapes.append(Words(((left + WIDTH - 14) / 2, bottom + 34), axis.title, "middle", 12))
+    shapes.append(Words(((left + WIDTH - 14) / 2, bottom + 34), fitted(axis.title, WIDTH - left + 40), "middle"))
     taken: dict[str, int] = {}
     for row in rows:
         start, step = bottoms[row.label]

@@ -1,7 +1,7 @@
 """Tiles as small pictures: the imagery with what a model found, made up and missed drawn over it."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import shapely
@@ -19,7 +19,7 @@ _CASING = (0, 0, 0, 130)
 _POINT_RADIUS = 7.0
 
 
-def thumbnail(picture: bytes | None, tile: Tile, outlines: Sequence[Outline], *, size: int = SIZE) -> bytes:
+def thumbnail(picture: bytes | None, tile: Tile, outlines: tuple[Outline, ...], *, size: int = SIZE) -> bytes:
     """A WebP image of a tile; `picture` is its imagery as an image file. The same input gives the same bytes."""
     side = size * _SMOOTH
     canvas = Image.new("RGBA", (side, side), _GROUND)

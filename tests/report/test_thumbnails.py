@@ -44,7 +44,7 @@ def has_colour(part: NDArray[np.int64], standing: Standing) -> bool:
     "shape", [shapely.box(100, 100, 200, 200), shapely.LineString([(100, 150), (200, 150)]), shapely.Point(150, 150)]
 )
 def test_an_outline_is_drawn_where_the_feature_is(shape: BaseGeometry, standing: Standing) -> None:
-    found = pixels(thumbnail(grey(), CORNER, [Outline(on_tile(shape), standing, "building")]))
+    found = pixels(thumbnail(grey(), CORNER, (Outline(on_tile(shape), standing, "building"),)))
     assert found.shape == (SIZE, SIZE, 3)
     assert has_colour(found[90:210, 90:210], standing)
     assert not has_colour(found[220:], standing)
@@ -53,16 +53,16 @@ def test_an_outline_is_drawn_where_the_feature_is(shape: BaseGeometry, standing:
 
 def test_holes_and_parts_have_outlines_too() -> None:
     ring = shapely.box(50, 50, 350, 350).difference(shapely.box(150, 150, 250, 250))
-    found = pixels(thumbnail(grey(), CORNER, [Outline(on_tile(ring), "true", "building")]))
+    found = pixels(thumbnail(grey(), CORNER, (Outline(on_tile(ring), "true", "building"),)))
     assert has_colour(found[140:160, 140:260], "true")
 
 
 def test_a_tile_without_imagery_still_shows_its_features() -> None:
-    found = pixels(thumbnail(None, CORNER, [Outline(on_tile(shapely.box(100, 100, 200, 200)), "missed", "building")]))
+    found = pixels(thumbnail(None, CORNER, (Outline(on_tile(shapely.box(100, 100, 200, 200)), "missed", "building"),)))
     assert has_colour(found, "missed")
 
 
 def test_the_same_tile_gives_the_same_bytes() -> None:
-    outlines = [Outline(on_tile(shapely.box(10, 10, 90, 90)), "false", "building")]
+    outlines = (Outline(on_tile(shapely.box(10, 10, 90, 90)), "false", "building"),)
     assert thumbnail(grey(), CORNER, outlines) == thumbnail(grey(), CORNER, outlines)
     assert counted(outlines) == {"true": 0, "false": 1, "missed": 0}
