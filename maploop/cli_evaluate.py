@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maploop.cli_output import progress, say, say_json
+from maploop.cli_output import progress, say, say_json, say_lines
 from maploop.errors import InputError
 
 
@@ -80,8 +80,7 @@ def evaluate(
     if as_json:
         say_json({**to_json(evaluation), **basis})
         return
-    for line in as_text(evaluation):
-        typer.echo("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line))
+    say_lines(as_text(evaluation))
     for side in ("truth", "predictions"):
         if skipped := basis.get(side, {}).get("skipped"):
             first = f"row {skipped[0]['row']}: {skipped[0]['reason']}"

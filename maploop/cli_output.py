@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +42,12 @@ def fail(message: str, code: int) -> int:
 def say(text: str) -> None:
     """One line on stdout."""
     print(_encodable(one_line(text)))
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Lines of a table on stdout: as they are laid out, without what could steer a terminal."""
+    for line in lines:
+        print(_encodable("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)))
 
 
 def say_json(answer: Mapping[str, Any]) -> None:

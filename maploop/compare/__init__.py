@@ -17,9 +17,12 @@ unless told otherwise.
 sidebyside      `Comparison`, `Contender`, `Difference`; models of a project held against the same truth
 marks           features on the map: found, missed, false; what only one found; the worst tiles
 money           `Assumptions` -> `Economy`: cost, review hours, break-even, frontier, verdict
+break_even      `BreakEven` of any two models; which models nothing beats
+verdict         the sentence, and the assumptions in sentences
 spending        what runs, training and reviewing took, as measured
 reliability     is a score worth its number? curve, calibration error, the score above which nobody need look
-thresholds      such a score as a rule: what it would accept, applying it, taking it back, noticing drift
+reach           such a score as a rule: what it would accept, and what it must leave alone
+thresholds      all about rules: proposals, applying them, taking them back, noticing drift
 gate            may a candidate take over? the project's rule, pure
 promotion       the project's current model: who took over when, on what evidence, and going back
 evaluations     every evaluation on the test split is kept, and how often it was used to choose is told

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maploop.compare.sidebyside import Contender, Difference
+from maploop.compare.sidebyside import FIGURE_NAMES, Contender, Difference, difference_of
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class GateRule:
     metric          the figure that counts, over all classes
     margin          by how much the candidate must be better; the lower end of the interval must reach it
     confidence      of that interval, two-sided
-    class_loss      no class may lose more of the figure than this
+    class_loss      no class may lose more of the figure than this, as measured
     """
 
     metric: str = "f1"
@@ -22,7 +22,12 @@ class GateRule:
 
     def text(self) -> str:
         """The rule in a sentence."""
-        raise NotImplementedError
+        name = FIGURE_NAMES[self.metric]
+        better = f"by at least {self.margin:g}" if self.margin else "at all"
+        return (
+            f"A model takes over when its {name} on the test split is better {better}, with {self.confidence:.0%} "
+            f"confidence, and no class loses more than {self.class_loss:g}."
+        )
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,30 @@ class Gate:
 
     def text(self) -> str:
         """In one sentence, why or why not."""
-        raise NotImplementedError
+        told = "; ".join(check.text for check in self.checks if self.passed or not check.passed)
+        return f"{self.candidate} {'may take over' if self.passed else 'may not take over'}: {told}."
 
 
 def hold_to(rule: GateRule, candidate: Contender, current: Contender | None) -> Gate:
     """Hold a candidate to the rule; both evaluated on the same tiles."""
-    raise NotImplementedError
+    if current is None:
+        figure = candidate.figure(rule.metric)
+        measured = figure.value is not None
+        told = "there is no current model to beat" if measured else "nothing could be measured on the test split"
+        return Gate(rule, candidate.name, None, measured, (GateCheck("measured", measured, told),), None)
+    difference = difference_of(current, candidate, rule.metric, confidence=rule.confidence)
+    checks = [_better(rule, difference)]
+    for name in candidate.evaluation.classes:
+        loss = difference_of(current, candidate, rule.metric, name, confidence=rule.confidence)
+        if loss.value is not None:
+            passed = loss.value >= -rule.class_loss
+            checks.append(GateCheck(name, passed, f"{name} {loss.text()}"))
+    passed = all(check.passed for check in checks)
+    return Gate(rule, candidate.name, current.name, passed, tuple(checks), difference)
+
+
+def _better(rule: GateRule, difference: Difference) -> GateCheck:
+    """The lower end must be above 0, and reach the margin."""
+    low = difference.low
+    passed = low is not None and low > 0 and low >= rule.margin
+    return GateCheck("better", passed, f"{difference.text()} against {difference.first}")

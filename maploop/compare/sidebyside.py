@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from maploop.compare.spending import Spent, spent_on, training_cost_of
 from maploop.errors import InputError, NotFoundError
-from maploop.evaluate.bootstrap import interval
+from maploop.evaluate.bootstrap import CONFIDENCE, draw_tiles, interval, resample
 from maploop.evaluate.layers import Layer
 from maploop.evaluate.matching import NOTHING, Rules
 from maploop.evaluate.metrics import Detail, Evaluation, evaluate_in_detail
@@ -78,7 +78,8 @@ class Contender:
     """One model of a comparison.
 
     detail          its evaluation, the predictions that count, and how each fared; `evaluation` is the short way
-    failures        tiles without a usable answer, by kind (refused, malformed, ...): what is there counts as missed
+    failed          of each tile, whether it gave no usable answer there: what is there counts as missed
+    failures        such tiles by kind: refused, malformed, ...
     not_asked       tiles that no run of the model was asked for: they count as empty answers
     spent           what its answers on these tiles took
     training_cost   USD of making it; None where that is not known
@@ -92,6 +93,7 @@ class Contender:
     runs: tuple[int, ...]
     prompt_hashes: tuple[str, ...]
     detail: Detail
+    failed: NDArray[np.bool_]
     failures: Mapping[str, int]
     not_asked: int
     spent: Spent
@@ -143,6 +145,13 @@ class Comparison:
         """Where a tile is among the tiles."""
         return {tile: place for place, tile in enumerate(self.tiles)}
 
+    @cached_property
+    def resampled_counts(self) -> Mapping[str, NDArray[np.float64]]:
+        """Of each model, found, false and missed features of every resample, (resamples, 3)."""
+        evaluation = self.contenders[0].evaluation
+        weights = draw_tiles(len(self.tiles), resamples=evaluation.resamples, seed=evaluation.seed)
+        return {each.name: resample(each.detail.counts, weights) for each in self.contenders}
+
     def contender(self, name: str) -> Contender:
         """The model of that name. Raises NotFoundError."""
         for each in self.contenders:
@@ -166,7 +175,14 @@ class Comparison:
         ]
 
 
-def difference_of(first: Contender, second: Contender, figure: str, class_name: str | None = None) -> Difference:
+def difference_of(
+    first: Contender,
+    second: Contender,
+    figure: str,
+    class_name: str | None = None,
+    *,
+    confidence: float = CONFIDENCE,
+) -> Difference:
     """See `Comparison.difference`; both of the same tiles."""
     a, b = first.figure(figure, class_name), second.figure(figure, class_name)
     value = None if a.value is None or b.value is None else b.value - a.value
@@ -174,7 +190,7 @@ def difference_of(first: Contender, second: Contender, figure: str, class_name: 
     high: float | None = None
     if value is not None:
         spreads = (each.detail.spreads[class_name].get(figure, np.zeros(0)) for each in (second, first))
-        low, high = interval(np.subtract(*spreads))
+        low, high = interval(np.subtract(*spreads), confidence)
     return Difference(
         first=first.name,
         second=second.name,
@@ -234,10 +250,11 @@ def _contender(
         runs=tuple(answers.runs),
         prompt_hashes=tuple(answers.prompt_hashes),
         detail=_detail(project, ground, truth, answers, rules),
+        failed=answers.failed,
         failures=answers.failures,
         not_asked=answers.not_asked,
         spent=spent_on(connection, ground.ids, answers.run),
-        training_cost=training_cost_of(connection, project, model),
+        training_cost=training_cost_of(model),
     )
 
 

@@ -1,0 +1,93 @@
+"""`maploop compare`, `maploop promote` and `maploop threshold`: is a model worth it, and who is in charge."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from maploop.cli_output import progress, say_json, say_lines
+from maploop.errors import InputError
+
+ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
+Url = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def compare(
+    project: ProjectName,
+    models: Annotated[
+        list[str], typer.Option("--model", metavar="NAME", help="A model; the first is what others are held against.")
+    ],
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
+    tile: Annotated[
+        list[str] | None, typer.Option("--tile", metavar="Z/X/Y", help="This tile instead; may be given often.")
+    ] = None,
+    volume: Annotated[int, typer.Option(metavar="N", help="Tiles to be mapped.")] = 10_000,
+    wage: Annotated[float, typer.Option(metavar="X", help="USD an hour of a person who reviews.")] = 20.0,
+    machine_hour: Annotated[float, typer.Option(metavar="X", help="USD an hour of the machine of local models.")] = 0.0,
+    price: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=X", help="USD for 1,000 tiles of a model; else what runs cost.")
+    ] = None,
+    training: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=X", help="USD of making a model; else what is known.")
+    ] = None,
+    figure: Annotated[str, typer.Option(metavar="FIGURE", help="What quality is: f1, recall, ap50, ...")] = "f1",
+    choose: Annotated[bool, typer.Option("--choose", help="Keep on record that this is to choose a model.")] = False,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold models against each other on the same tiles, in quality and in money."""
+    from maploop.compare.evaluations import record_comparison  # noqa: PLC0415
+    from maploop.compare.money import Assumptions, weigh  # noqa: PLC0415
+    from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
+    from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
+    from maploop.compare.spending import measured_speeds  # noqa: PLC0415
+    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
+    from maploop.project import annotator_id, load_project  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
+
+    if figure not in FIGURE_NAMES:
+        msg = f"{figure!r} is not a figure: use {', '.join(FIGURE_NAMES)}."
+        raise InputError(msg)
+    tiles = [parse_tile(each) for each in tile or ()]
+    database = open_database(db)
+    with progress() as report, database.read() as connection:
+        report("Comparing")
+        view = load_project(connection, project)
+        assumptions = Assumptions(
+            measured_speeds(connection, view),
+            volume=volume,
+            wage=wage,
+            machine_hour=machine_hour,
+            cost_per_1000=_amounts(price, models, "--price"),
+            training=_amounts(training, models, "--training"),
+            figure=figure,
+        )
+        comparison = compare_models(connection, view, models, split=split, tiles=tiles)
+    economy = weigh(comparison, assumptions)
+    with database.write() as connection:
+        person = annotator_id(connection, get_settings().user)
+        record_comparison(connection, view, person, comparison, "choose" if choose else "look")
+    if as_json:
+        say_json(comparison_as_json(comparison, economy))
+    else:
+        say_lines(comparison_as_text(comparison, economy))
+
+
+def _amounts(texts: Sequence[str] | None, models: Sequence[str], option: str) -> dict[str, float]:
+    """Read NAME=X, X in USD. Raises InputError."""
+    found: dict[str, float] = {}
+    for text in texts or ():
+        name, separator, amount = text.rpartition("=")
+        try:
+            found[" ".join(name.split())] = float(amount)
+        except ValueError:
+            separator = ""
+        if not separator or name not in models:
+            msg = f"{text!r} does not fit {option}: write NAME=USD, of one of {', '.join(models)}."
+            raise InputError(msg)
+    return found
