@@ -4,16 +4,18 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from maploop.compare.evaluations import record_comparison, test_split_use
+from maploop.compare.evaluations import test_split_use
+from maploop.compare.money import Economy
 from maploop.compare.sidebyside import Comparison, compare_models
-from maploop.compare.spending import measured_speeds
+from maploop.compare.spending import Speeds, measured_speeds
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
 from maploop.predict.models import ModelView, list_models
 from maploop.report.freshness import stamp_of
+from maploop.report.remaking import kept_ids
 from pages.common import Context, context, heading
 from pages.comparing.ground import show_ground
-from pages.comparing.money import show_money
+from pages.comparing.money import economy_of, show_money
 from pages.comparing.promotion import show_promotion
 from pages.comparing.quality import show_quality
 from pages.comparing.rounds import show_rounds
@@ -97,7 +99,7 @@ def compared(found: Context, wish: Wish) -> Made:
                 connection, found.project, wish.names, split=wish.split or "test", tiles=wish.tiles
             )
     with found.database.write() as connection:
-        ids = record_comparison(connection, found.project, found.annotator_id, comparison)
+        ids = kept_ids(connection, found.project, found.annotator_id, comparison)
     made = Made(comparison, tuple(ids), key)
     st.session_state[MADE] = made
     return made
@@ -115,30 +117,31 @@ def show_basis(found: Context, comparison: Comparison) -> None:
     st.caption(plain(says))
 
 
-def show_compared(found: Context, made: Made, view: str) -> None:
+def show_compared(found: Context, made: Made, speeds: Speeds, economy: Economy, view: str) -> None:
     """The part of the page that needs a comparison."""
-    comparison = made.comparison
-    if view == "Map":
-        show_ground(found, comparison)
-    elif view == "Quality":
-        show_quality(comparison)
+    if view == "Quality":
+        show_quality(made.comparison)
+    elif view == "Map":
+        show_ground(found, made.comparison)
+    elif view == "Money":
+        show_money(made.comparison, speeds, economy)
     else:
-        with found.database.read() as connection:
-            speeds = measured_speeds(connection, found.project)
-        if view == "Money":
-            show_money(comparison, speeds)
-        else:
-            show_report(found, comparison, made.evaluation_ids, speeds)
+        show_report(found, made.comparison, made.evaluation_ids, economy)
 
 
 def show(found: Context, models: list[ModelView]) -> None:
     """The whole page, where there are models."""
-    made, trouble = None, ""
+    trouble = ""
     try:
         made = compared(found, ask_wish(models))
-        show_basis(found, made.comparison)
+        with found.database.read() as connection:
+            speeds = measured_speeds(connection, found.project)
+        economy = economy_of(made.comparison, speeds)
     except MaploopError as error:
         trouble = str(error)
+    else:
+        show_basis(found, made.comparison)
+        st.info(plain(economy.verdict), icon=":material/balance:")
     names = [each.name for each in models]
     for name, tab in zip(VIEWS, st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params"), strict=True):
         if not tab.open:
@@ -150,10 +153,17 @@ def show(found: Context, models: list[ModelView]) -> None:
                 show_promotion(found, names)
             elif name == "Rounds":
                 show_rounds(found)
-            elif made is not None:
-                show_compared(found, made, name)
+            elif trouble:
+                show_trouble(found, trouble)
             else:
-                st.info(plain(trouble), icon=":material/hourglass_empty:")
+                show_compared(found, made, speeds, economy, name)
+
+
+def show_trouble(found: Context, trouble: str) -> None:
+    """Why there is nothing to compare, and the way on."""
+    st.info(plain(trouble), icon=":material/hourglass_empty:")
+    if st.button("Review tiles", key="go_review", icon=":material/fact_check:"):
+        open_page("review", found.project.name)
 
 
 found = context()

@@ -28,7 +28,6 @@ from db.models import (
     TileFeature,
 )
 from db.types import utc_now
-from maploop.compare.reliability import Threshold, choose_threshold
 from maploop.compare.reach import (
     HELD_SHARE,
     WANTED,
@@ -40,6 +39,7 @@ from maploop.compare.reach import (
     reached_by,
     reliabilities,
 )
+from maploop.compare.reliability import Threshold, choose_threshold
 from maploop.errors import ConflictError, NotFoundError
 from maploop.predict.memory import features_with_ids
 from maploop.predict.models import load_model

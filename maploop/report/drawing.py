@@ -80,17 +80,17 @@ class Figure:
 
 
 def to_svg(figure: Figure, *, alone: bool = False) -> str:
-    """The figure as SVG: to stand in a page, whose colour of text it takes, or `alone` in a file, on white."""
+    """The figure as SVG: to stand in a page, whose font and colour of text it takes, or `alone` in a file, on white."""
     size = f'viewBox="0 0 {_n(figure.width)} {_n(figure.height)}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label={quoteattr(_text(figure.says))} '
-    style = 'font-family="system-ui, sans-serif" '
     if alone:
-        head += f'width="{_n(figure.width)}" height="{_n(figure.height)}" color="{_PNG_INK}" '
+        head += f'width="{_n(figure.width)}" height="{_n(figure.height)}" '
+        head += f'color="{_PNG_INK}" font-family="system-ui, sans-serif"'
         sheet = '<rect width="100%" height="100%" fill="#ffffff"/>'
     else:
-        head += f'width="100%" style="max-width:{_n(figure.width)}px" '
+        head += f'width="100%" style="max-width:{_n(figure.width)}px"'
         sheet = ""
-    return f"{head}{style}>{sheet}{''.join(_svg_of(each) for each in figure.shapes)}</svg>"
+    return f"{head}>{sheet}{''.join(_svg_of(each) for each in figure.shapes)}</svg>"
 
 
 def to_png(figure: Figure, *, scale: int = 2) -> bytes:

@@ -8,7 +8,6 @@ from maploop.compare.money import Assumptions, Economy, weigh
 from maploop.compare.sidebyside import Comparison
 from maploop.compare.spending import Speeds
 from maploop.dataset.prices import Price
-from maploop.errors import InputError
 from maploop.quality.statistics import Metric
 from maploop.report.charts import figure_name, quality_and_cost
 from maploop.report.tables import money_table
@@ -64,16 +63,9 @@ def told_speeds(speeds: Speeds) -> Speeds:
     return Speeds(**{each.name: changed.get(each.name, getattr(speeds, each.name)) for each in fields(Speeds)})
 
 
-@st.fragment
-def show_money(comparison: Comparison, speeds: Speeds) -> None:
+def show_money(comparison: Comparison, speeds: Speeds, economy: Economy) -> None:
     """Inputs, and what follows from them at once."""
     ask_money(comparison, speeds)
-    try:
-        economy = economy_of(comparison, speeds)
-    except InputError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-        return
-    st.info(plain(economy.verdict), icon=":material/balance:")
     chart = quality_and_cost(economy)
     left, right = st.columns(2, gap="large")
     with left:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -13,13 +14,17 @@ from maploop.report.tables import as_records
 from pages.common import Context
 from pages.links import plain
 
+# Streamlit takes SVG out of HTML, and an image would not know the colours of the page.
+_plot = st.components.v2.component(
+    "maploop_plot", html="<div></div>", js=(Path(__file__).parent / "plot.js").read_text(encoding="utf-8")
+)
 NOTICE = "compare_notice"
 
 
 def show_plot(figure: Figure, key: str) -> None:
     """A plot in the colours of the page, and under it the same as files."""
     with st.container(key=f"plot_{key}", gap=None):
-        st.html(to_svg(figure))
+        _plot(data={"svg": to_svg(figure)}, key=key)
         name = re.sub(r"[^a-z0-9]+", "-", figure.says.lower()).strip("-")[:80]
         with st.container(horizontal=True, gap="small"):
             st.download_button(
@@ -43,9 +48,15 @@ def show_plot(figure: Figure, key: str) -> None:
 
 
 def show_table(table: Table, key: str) -> None:
-    """A table; its first column stays where it is."""
-    first = {table.head[0]: st.column_config.TextColumn(pinned=True)}
-    st.dataframe(as_records(table), hide_index=True, key=key, column_config=first)
+    """A table, its columns as wide as what is in them; the first stays where it is."""
+    columns = {
+        name: st.column_config.TextColumn(
+            width=min(420, 24 + round(7.2 * max(len(each) for each in (name, *(row[place] for row in table.rows))))),
+            pinned=place == 0,
+        )
+        for place, name in enumerate(table.head)
+    }
+    st.dataframe(as_records(table), hide_index=True, key=key, column_config=columns, width="content")
 
 
 def act(found: Context, says: str | Callable[[Any], str], do: Callable[[Any], Any]) -> None:

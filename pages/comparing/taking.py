@@ -5,27 +5,18 @@ from functools import partial
 
 import streamlit as st
 
+from maploop.compare.money import Economy
 from maploop.compare.sidebyside import Comparison
-from maploop.compare.spending import Speeds
-from maploop.errors import InputError
 from maploop.report.document import Document, Kind, written
 from maploop.report.remaking import report_of
 from pages.common import Context
-from pages.comparing.money import economy_of
-from pages.links import plain
 
 MEDIA_TYPES: dict[Kind, str] = {"html": "text/html", "md": "text/markdown"}
 LABELS: dict[Kind, str] = {"html": "HTML", "md": "Markdown"}
 
 
-def show_report(found: Context, comparison: Comparison, evaluation_ids: tuple[int, ...], speeds: Speeds) -> None:
+def show_report(found: Context, comparison: Comparison, evaluation_ids: tuple[int, ...], economy: Economy) -> None:
     """Downloads of the report, made when they are asked for."""
-    try:
-        economy = economy_of(comparison, speeds)
-    except InputError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-        return
-    st.markdown(f"> {plain(economy.verdict)}")
     st.markdown(
         "The figures, differences, money and pictures of this comparison as one file that needs no network and no "
         "Maploop. Prices, volume and wage are those of the Money tab. Every plot has downloads of its own under it."

@@ -26,7 +26,7 @@ from pages.links import plain
 def show_thresholds(found: Context, names: list[str]) -> None:
     """Reliability of one model's scores, what may be accepted by them, and the rules there are."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="threshold_inputs"):
-        model = str(st.selectbox("Scores of", names, key="threshold_model", width=320))
+        model = str(st.selectbox("Scores of", names, index=len(names) - 1, key="threshold_model", width=320))
         wanted = st.number_input(
             "Wanted precision, %",
             50.0,
@@ -68,10 +68,9 @@ def show_thresholds(found: Context, names: list[str]) -> None:
 
 def show_reliability(curves: Mapping[str | None, Reliability], wanted: float) -> str | None:
     """The curve of one class, or of all, and its calibration error."""
-    names = [name for name, curve in curves.items() if curve.judged]
-    class_name = st.segmented_control(
-        "Class", names, default=names[0], required=True, format_func=lambda name: name or ALL, key="reliability_class"
-    )
+    names = [name or ALL for name, curve in curves.items() if curve.judged]
+    picked = st.segmented_control("Class", names, default=names[0], required=True, key="reliability_class")
+    class_name = None if picked == ALL else picked
     curve = curves[class_name]
     left, right = st.columns(2, gap="large")
     with left:

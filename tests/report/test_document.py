@@ -26,7 +26,7 @@ def a_document(name: str = EVIL) -> Document:
                 name,
                 (name,),
                 (figure,),
-                (Table((name, "F1"), ((name, "0.5"), ("all", "0.6")), name, frozenset({1})),),
+                (Table((name, "F1"), ((name, "0.5"), ("all", "0.6")), name, 1, frozenset({1})),),
                 (Gallery(name, (Picture(b"RIFF", name),)),),
                 (name,),
             ),
