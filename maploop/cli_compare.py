@@ -1,12 +1,16 @@
-"""`maploop compare`, `maploop promote` and `maploop threshold`: is a model worth it, and who is in charge."""
+"""`maploop compare` and `maploop promote`: is a model worth it, and which one is in charge."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maploop.cli_output import progress, say_json, say_lines
+from maploop.cli_output import progress, say, say_json, say_lines
 from maploop.errors import InputError
+
+if TYPE_CHECKING:
+    from maploop.compare.gate import Gate
+    from maploop.compare.promotion import Promotion
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 Url = Annotated[
@@ -91,3 +95,83 @@ def _amounts(texts: Sequence[str] | None, models: Sequence[str], option: str) ->
             msg = f"{text!r} does not fit {option}: write NAME=USD, of one of {', '.join(models)}."
             raise InputError(msg)
     return found
+
+
+def promote(
+    project: ProjectName,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The candidate.")] = None,
+    overrule: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Promote it though the gate holds it back; the reason is kept.")
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Back to the model before the current one.")] = False,
+    dry: Annotated[bool, typer.Option("--try", help="Only hold it to the gate; nothing is written.")] = False,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model the project's current one, when it beats that on the test split by the project's rule.
+
+    Without --model and --back: which model is the current one, and how it came to be. Exit code 1: held back.
+    """
+    from maploop.compare.promotion import go_back, promotions, try_candidate  # noqa: PLC0415
+    from maploop.compare.promotion import promote as take_over  # noqa: PLC0415
+    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.project import annotator_id, load_project  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
+
+    if (model is None and (overrule is not None or dry)) or (back and (model is not None or dry)):
+        msg = "Name a candidate by --model, with --try or --overrule where wanted; or go --back, without one."
+        raise InputError(msg)
+    database = open_database(db)
+    with database.read() as connection:
+        view = load_project(connection, project)
+        if model is None and not back:
+            acts = promotions(connection, view)
+            _say_promotions(acts, as_json=as_json)
+            return
+        trial = None if model is None else try_candidate(connection, view, model)
+    if trial is not None and (dry or not (trial.gate.passed or overrule)):
+        _say_gate(trial.gate, as_json=as_json)
+        raise typer.Exit(0 if trial.gate.passed else 1)
+    with database.write() as connection:
+        person = annotator_id(connection, get_settings().user)
+        if trial is None:
+            act = go_back(connection, view, person, reason=overrule or "")
+        else:
+            act = take_over(connection, view, person, trial, reason=overrule or "")
+    if as_json:
+        say_json(_promotion(act))
+    else:
+        say(f"{act.model or 'No model'} is the current model of {project} now, in place of {act.previous or 'none'}.")
+
+
+def _say_gate(gate: "Gate", *, as_json: bool) -> None:
+    if as_json:
+        say_json({"promoted": False, "passed": gate.passed, "text": gate.text(), "rule": gate.rule.text()})
+        return
+    say(gate.text())
+    say(gate.rule.text())
+
+
+def _say_promotions(acts: "Sequence[Promotion]", *, as_json: bool) -> None:
+    current = acts[0].model if acts else None
+    if as_json:
+        say_json({"current": current, "promotions": [_promotion(each) for each in acts]})
+        return
+    say(f"Current model: {current or 'none was promoted yet'}.")
+    for each in acts:
+        reason = f" ({each.reason})" if each.reason else ""
+        say(f"{each.made_at:%Y-%m-%d %H:%M} {each.made_by}: {each.act} {each.model or 'none'}{reason}")
+
+
+def _promotion(act: "Promotion") -> dict[str, Any]:
+    return {
+        "promoted": act.act != "return",
+        "act": act.act,
+        "current": act.model,
+        "previous": act.previous,
+        "passed": act.passed,
+        "reason": act.reason,
+        "by": act.made_by,
+        "at": act.made_at.isoformat(),
+        "evidence": act.evidence,
+    }

@@ -293,14 +293,14 @@ class _Reckoned:
 
 
 def _saving(first: _Reckoned, second: _Reckoned) -> Metric:
-    """What the second model costs less than the first at the volume."""
-    if first.total is None or second.total is None:
+    """What the second model costs less than the first at the volume; what both have in common cancels out exactly."""
+    if first.training is None or second.training is None or first.fee is None or second.fee is None:
         return Metric(None, 0, first.tiles)
-    value = first.total - second.total
-    volume = first.assumptions.volume
-    fixed = value - volume * (first.people - second.people)
-    low, high = interval(first.total_spread - second.total_spread + fixed)
-    return Metric(value, first.tiles, first.tiles, low, high)
+    told = first.assumptions
+    fixed = first.training - second.training + told.volume * (first.fee - second.fee)
+    usd = told.volume * told.wage / HOUR
+    low, high = interval(fixed + usd * (first.seconds_spread - second.seconds_spread))
+    return Metric(fixed + usd * (first.seconds - second.seconds), first.tiles, first.tiles, low, high)
 
 
 def token_cost(spent: Spent, price: Price) -> float:
