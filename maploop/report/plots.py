@@ -19,6 +19,7 @@ SERIES: tuple[tuple[str, Mark], ...] = (
 WIDTH = 520.0
 _ROW, _GAP = 22.0, 10.0
 _FAINT = 0.18
+_SHIFTS = (-7.0, 16.0, -21.0, 30.0, -35.0)  # of a name, from its mark
 _PER_LETTER = 6.4  # of 12 pixels high: a little more than most are wide
 Format = Callable[[float], str]
 Place = Callable[[float], float]
@@ -190,13 +191,14 @@ def over_axes(
     if diagonal:
         shapes.append(Line(((across(0), up(0)), (across(1), up(1))), opacity=0.5, dash=4))
     for each in series:
-        shapes += _series(each, across, up, right)
+        shapes += _series(each, across, up)
+    shapes += _names(places, across, up, right)
     shapes.append(Words(((left + right) / 2, bottom + 37), x_axis.title, "middle"))
     shapes.append(Words((8, title_at), y_axis.title))
     return Figure(width, bottom + 46, tuple(shapes), says)
 
 
-def _series(series: Series, across: Place, up: Place, right: float) -> list[Shape]:
+def _series(series: Series, across: Place, up: Place) -> list[Shape]:
     colour, mark = SERIES[series.place % len(SERIES)] if series.place >= 0 else (INK, "circle")
     shapes: list[Shape] = []
     banded = [each for each in series.at if each.low is not None and each.high is not None]
@@ -215,15 +217,24 @@ def _series(series: Series, across: Place, up: Place, right: float) -> list[Shap
         at: Point = (across(each.x), up(each.y))
         if series.marked:
             shapes.append(Dot(at, colour, mark, says=each.says))
-        if each.name:
-            beyond = at[0] > right - 110
-            shapes.append(
-                Words(
-                    (at[0] - 9 if beyond else at[0] + 9, at[1] - 7),
-                    fitted(each.name, 150),
-                    "end" if beyond else "start",
-                )
-            )
+    return shapes
+
+
+def _names(places: Sequence[At], across: Place, up: Place, right: float) -> list[Shape]:
+    """Names beside their marks, each moved until it lies on no other."""
+    shapes: list[Shape] = []
+    taken: list[Point] = []
+    for each in places:
+        if not each.name:
+            continue
+        x, y = across(each.x), up(each.y)
+        beyond = x > right - 110
+        for shift in _SHIFTS:
+            if all(abs(other[0] - x) > 110 or abs(other[1] - y - shift) > 13 for other in taken):
+                break
+        taken.append((x, y + shift))
+        at = (x - 9 if beyond else x + 9, y + shift)
+        shapes.append(Words(at, fitted(each.name, 150), "end" if beyond else "start"))
     return shapes
 
 
@@ -249,7 +260,9 @@ def _range(values: list[float], axis: Axis) -> tuple[float, float]:
     if axis.high is not None:
         values = [*values, axis.high]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if low == high:
+    if low == high and axis.low is not None:
+        high = low + (abs(low) or 1)
+    elif low == high:
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
     ticks = ticks_between(low, high, whole=axis.whole)
     step = min((b - a for a, b in pairwise(ticks)), default=(high - low))

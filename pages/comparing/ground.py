@@ -1,7 +1,7 @@
 """Where the models differ: a map of what each found, made up and missed, and the tiles that went worst."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import folium
 import shapely
@@ -13,7 +13,7 @@ from maploop.compare.marks import Marks, TileMarks, marks_on, worst_tiles
 from maploop.compare.sidebyside import Comparison
 from maploop.coverage import backdrops_of
 from maploop.imagery.tilemath import Tile
-from maploop.report.outlines import MEANS, STROKES
+from maploop.report.outlines import MEANS, STROKES, Stroke
 from maploop.report.pictures import cards_of
 from maploop.review.element import local_map
 from pages.common import Context
@@ -22,15 +22,16 @@ from pages.maps import backdrop
 
 MAX_TILES = 200
 MAX_MARKS = 4000
-GALLERY = 12
+GALLERY = 8
 FIRST, SECOND, BOTH, NEITHER = "#56B4E9", "#E69F00", "#FFFFFF", "#F0E442"
-LAYERS: Mapping[str, Mapping[str, Any]] = {
-    "found by both": {"color": BOTH, "weight": 1.5},
-    "found by 1 only": {"color": FIRST, "weight": 3},
-    "found by 2 only": {"color": SECOND, "weight": 3},
-    "missed by both": {"color": NEITHER, "weight": 3, "dashArray": "2 6"},
-    "false, of 1": {"color": FIRST, "weight": 2.5, "dashArray": "9 6"},
-    "false, of 2": {"color": SECOND, "weight": 2.5, "dashArray": "9 6"},
+Layer = Literal["both", "first", "second", "neither", "false_first", "false_second"]
+STYLES: Mapping[Layer, Mapping[str, Any]] = {
+    "both": {"color": BOTH, "weight": 1.5},
+    "first": {"color": FIRST, "weight": 3},
+    "second": {"color": SECOND, "weight": 3},
+    "neither": {"color": NEITHER, "weight": 3, "dashArray": "2 6"},
+    "false_first": {"color": FIRST, "weight": 2, "dashArray": "8 5"},
+    "false_second": {"color": SECOND, "weight": 2, "dashArray": "8 5"},
 }
 
 
@@ -47,9 +48,9 @@ def ask_pair(comparison: Comparison) -> tuple[str, ...]:
     if len(names) <= 2:
         return names
     with st.container(horizontal=True, key="pair"):
-        first = str(st.selectbox("1", names, key="pair_first", width=320))
+        first = str(st.selectbox("Show", names, key="pair_first", width=320))
         others = [each for each in names if each != first]
-        second = str(st.selectbox("2", others, key="pair_second", width=320))
+        second = str(st.selectbox("beside", others, index=len(others) - 1, key="pair_second", width=320))
     return first, second
 
 
@@ -59,8 +60,7 @@ def show_map(found: Context, comparison: Comparison, pair: tuple[str, ...]) -> N
     layers, left_out = layers_of(marks_on(comparison, tiles, pair), pair)
     with found.database.read() as connection:
         backdrops = backdrops_of(connection, found.project)
-    st.html(legend(pair))
-    west, south, east, north = bounds_of(tiles)
+    west, south, east, north = first_view(comparison, tiles, pair)
     base = local_map(prefer_canvas=True)
     base.fit_bounds([[south, west], [north, east]])
     ground = folium.FeatureGroup("imagery and tiles")
@@ -71,10 +71,10 @@ def show_map(found: Context, comparison: Comparison, pair: tuple[str, ...]) -> N
         style_function=lambda _square: {"color": "#FFFFFF", "weight": 1, "opacity": 0.5, "fillOpacity": 0},
     ).add_to(ground)
     groups = [ground]
-    for name, features in layers.items():
-        group = folium.FeatureGroup(name)
+    for layer, features in layers.items():
+        group = folium.FeatureGroup(layer_name(layer, pair))
         if features:
-            add_features(group, name, features)
+            add_features(group, layer, features)
         groups.append(group)
     clicked = st_folium(
         base,
@@ -102,32 +102,56 @@ def tiles_to_show(comparison: Comparison, pair: tuple[str, ...]) -> list[Tile]:
     return list(dict.fromkeys(each.tile for tiles in worst.values() for each in tiles))
 
 
-def layers_of(marks: Marks, pair: tuple[str, ...]) -> tuple[dict[str, list[dict[str, Any]]], int]:
+def first_view(comparison: Comparison, tiles: Sequence[Tile], pair: tuple[str, ...]) -> tuple[float, ...]:
+    """Bounds to begin with: the worst tile of the last model and what is around it; all of it is too small to see."""
+    worst = worst_tiles(comparison, pair[-1], most=1)
+    middle = worst[0].tile if worst else tiles[0]
+    near = [tile for tile in tiles if max(abs(tile.x - middle.x), abs(tile.y - middle.y)) <= 1]
+    west, south, east, north = zip(*(each.bounds for each in near), strict=True)
+    return min(west), min(south), max(east), max(north)
+
+
+def layers_of(marks: Marks, pair: tuple[str, ...]) -> tuple[dict[Layer, list[dict[str, Any]]], int]:
     """GeoJSON features by layer, and how many did not fit."""
     alone = len(pair) == 1
-    layers: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in LAYERS if not (alone and ("2" in name or name == "found by both"))
+    layers: dict[Layer, list[dict[str, Any]]] = {
+        layer: [] for layer in STYLES if not (alone and layer in ("both", "second", "false_second"))
     }
-    count = 0
+    drawn: list[tuple[Layer, Tile, BaseGeometry, str]] = []
     for truth in marks.truth:
         by = [name in truth.found_by for name in pair]
-        name = "missed by both" if not any(by) else "found by both" if all(by) and not alone else "found by 1 only"
-        if by == [False, True]:
-            name = "found by 2 only"
-        count += 1
-        if count <= MAX_MARKS:
-            layers[name].append(feature(truth.tile, truth.geometry, f"{truth.class_name}: {name}"))
+        layer: Layer = "neither" if not any(by) else "both" if all(by) and not alone else "first" if by[0] else "second"
+        missed = f", missed by {' and '.join(truth.missed_by)}" if truth.missed_by else ""
+        drawn.append((layer, truth.tile, truth.geometry, f"{truth.class_name}{missed}"))
     for prediction in marks.predictions:
         if prediction.fate != "true":
-            name = "false, of 1" if prediction.model == pair[0] else "false, of 2"
+            layer = "false_first" if prediction.model == pair[0] else "false_second"
             really = f", is {prediction.true_class}" if prediction.true_class else ""
             score = "" if prediction.score is None else f", score {prediction.score:.2f}"
-            count += 1
-            if count <= MAX_MARKS:
-                layers[name].append(
-                    feature(prediction.tile, prediction.geometry, f"{prediction.class_name}: {name}{score}{really}")
-                )
-    return layers, max(0, count - MAX_MARKS)
+            says = f"{prediction.class_name} of {prediction.model}: false{score}{really}"
+            drawn.append((layer, prediction.tile, prediction.geometry, says))
+    for layer, tile, geometry, says in drawn[:MAX_MARKS]:
+        layers[layer].append(feature(tile, geometry, says))
+    return layers, max(0, len(drawn) - MAX_MARKS)
+
+
+def layer_name(layer: Layer, pair: tuple[str, ...]) -> str:
+    """What a layer is called on the map, as HTML: a stroke as it is drawn, and whose features they are."""
+    first, second = spelled(pair[0]), spelled(pair[-1])
+    alone = len(pair) == 1
+    names: Mapping[Layer, str] = {
+        "both": "found by both",
+        "first": "found" if alone else f"only found by {first}",
+        "second": f"only found by {second}",
+        "neither": "missed" if alone else "missed by both",
+        "false_first": f"false, {first}",
+        "false_second": f"false, {second}",
+    }
+    style = STYLES[layer]
+    kind = (
+        "dashed" if str(style.get("dashArray", "")).startswith("8") else "dotted" if "dashArray" in style else "solid"
+    )
+    return f"<i style='border-top: {style['weight']}px {kind} {style['color']}'></i> {names[layer]}"
 
 
 def feature(tile: Tile, geometry: BaseGeometry, says: str) -> dict[str, Any]:
@@ -140,13 +164,13 @@ def feature(tile: Tile, geometry: BaseGeometry, says: str) -> dict[str, Any]:
     }
 
 
-def add_features(group: folium.FeatureGroup, name: str, features: Sequence[dict[str, Any]]) -> None:
+def add_features(group: folium.FeatureGroup, layer: Layer, features: Sequence[dict[str, Any]]) -> None:
     """Draw features of one layer."""
-    style = {"fillOpacity": 0.08, "opacity": 1, **LAYERS[name]}
+    style = {"fillOpacity": 0.08, "opacity": 1, **STYLES[layer]}
     folium.GeoJson(
         {"type": "FeatureCollection", "features": list(features)},
         style_function=lambda _feature: style,
-        marker=folium.CircleMarker(radius=7, fill=True),
+        marker=folium.CircleMarker(radius=5, fill=True),
         tooltip=folium.GeoJsonTooltip(fields=["says"], labels=False),
     ).add_to(group)
 
@@ -158,21 +182,6 @@ def square(tile: Tile) -> dict[str, Any]:
         "properties": {"opens": str(tile)},
         "geometry": shapely.geometry.mapping(shapely.set_precision(tile.polygon, 1e-7, mode="pointwise")),
     }
-
-
-def bounds_of(tiles: Sequence[Tile]) -> tuple[float, float, float, float]:
-    """West, south, east, north of all of them."""
-    west, south, east, north = zip(*(each.bounds for each in tiles), strict=True)
-    return min(west), min(south), max(east), max(north)
-
-
-def legend(pair: tuple[str, ...]) -> str:
-    """Which model is 1 and which is 2, in the colours of the map."""
-    names = "".join(
-        f'<span><b style="background:{colour}">{place}</b> {spelled(name)}</span>'
-        for place, (name, colour) in enumerate(zip(pair, (FIRST, SECOND), strict=False), 1)
-    )
-    return f'<div class="compare-legend">{names}</div>'
 
 
 def show_gallery(found: Context, comparison: Comparison, pair: tuple[str, ...]) -> None:
@@ -206,21 +215,22 @@ def ask_worst(comparison: Comparison, pair: tuple[str, ...]) -> list[TileMarks]:
     choices: dict[str, tuple[str, str | None]] = {f"Most errors of {name}": (name, None) for name in reversed(pair)}
     if len(pair) > 1:
         first, second = pair
-        choices = {
-            f"{second} worse than {first}": (second, first),
-            f"{first} worse than {second}": (first, second),
-            **choices,
-        }
+        choices[f"{second} worse than {first}"] = (second, first)
+        choices[f"{first} worse than {second}"] = (first, second)
     picked = str(st.selectbox("Which", list(choices), key="worst_by", width=420))
     model, against = choices[picked]
     return worst_tiles(comparison, model, against=against, most=GALLERY)
 
 
+def line_of(stroke: Stroke) -> str:
+    """A stroke as CSS calls it."""
+    return "solid" if not stroke.dash else "dashed" if stroke.dash > 5 else "dotted"
+
+
 def strokes_legend() -> str:
     """How outlines on the pictures are to be read."""
     keys = "".join(
-        f'<span><i style="border-top:3px {"solid" if not stroke.dash else "dashed" if stroke.dash > 5 else "dotted"} '
-        f'{stroke.colour}"></i> {MEANS[standing]}</span>'
+        f'<span><i><b style="border-top:3px {line_of(stroke)} {stroke.colour}"></b></i> {MEANS[standing]}</span>'
         for standing, stroke in STROKES.items()
     )
     return f'<div class="compare-legend">{keys}</div>'

@@ -69,7 +69,9 @@ def show_thresholds(found: Context, names: list[str]) -> None:
 def show_reliability(curves: Mapping[str | None, Reliability], wanted: float) -> str | None:
     """The curve of one class, or of all, and its calibration error."""
     names = [name or ALL for name, curve in curves.items() if curve.judged]
-    picked = st.segmented_control("Class", names, default=names[0], required=True, key="reliability_class")
+    picked = st.segmented_control(
+        "Class", names, default=names[0], required=True, format_func=plain, key="reliability_class"
+    )
     class_name = None if picked == ALL else picked
     curve = curves[class_name]
     left, right = st.columns(2, gap="large")
