@@ -8,12 +8,12 @@ import streamlit as st
 from streamlit_folium import st_folium
 
 from maploop.coverage import Backdrop, Coverage, backdrops_of, coverage_of
-from maploop.imagery.tilemath import MAX_ZOOM
 from maploop.overview import Overview, PersonProgress, overview_of
 from maploop.review.element import local_map
 from pages.charts import STATUSES, VERDICTS, columns_with_numbers, stacked_bar, stacked_bars
 from pages.common import Context, context, heading
 from pages.links import open_page, plain
+from pages.maps import backdrop
 
 MAP_HEIGHT = 560
 # Told apart without colour too: by how full a square is, and by the line round it.
@@ -93,17 +93,6 @@ def show_tiles(overview: Overview) -> None:
         return
     bar = stacked_bar(overview.tiles, STATUSES, "tiles")
     st.altair_chart(bar, key="tiles_by_status", alt="Tiles by status")
-
-
-def backdrop(found: Context, imagery: Backdrop) -> folium.TileLayer:
-    """Imagery under the squares, from the app's own route."""
-    return folium.TileLayer(
-        f"/tiles/{imagery.imagery_id}/{{z}}/{{x}}/{{y}}?token={found.token}",
-        attr="imagery",
-        min_zoom=imagery.min_zoom,
-        max_native_zoom=imagery.max_zoom,
-        max_zoom=MAX_ZOOM,
-    )
 
 
 def style_of(square: Mapping[str, Any]) -> dict[str, Any]:
