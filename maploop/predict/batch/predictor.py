@@ -122,10 +122,11 @@ class _Work:
             self._assignment.report(sum(each.completed + each.failed for each in self._open.values()))
             if came:
                 self._is_full = False
+                self._patience.something_came()
             elif not waits and not self._assignment.stopped():
                 raise AnswersLaterError(f"Run {self._records.run_id} waits for its batches: resume it to collect them.")
             else:
-                self._patience.until_next_look(something_came=False)
+                self._patience.until_next_look()
                 self._is_full = self._is_full and bool(self._open)
 
     def _take_up(self) -> None:
