@@ -196,3 +196,8 @@ def _answer_tokens(database: Database, model: ModelView) -> int | None:
             .where(Run.model_id == model.id, RunTile.output_tokens > 0)
         ).one()
     return round(tokens / tiles) if tiles else None
+
+
+def chat_hash(database: Database, project: ProjectView, model: ModelView, parameters: Mapping[str, Any]) -> str:
+    """The prompt hash of a run, which needs no key. Raises MaploopError."""
+    return ChatQuestion(database, project, model, Asking.of(parameters), None).hash()
