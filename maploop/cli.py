@@ -13,8 +13,9 @@ import typer
 
 from maploop.cli_compare import compare, promote
 from maploop.cli_evaluate import evaluate
-from maploop.cli_models import predict, tune
+from maploop.cli_models import model_app, tune
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
+from maploop.cli_predict import predict
 from maploop.cli_threshold import threshold_app
 from maploop.errors import InputError, MaploopError
 
@@ -37,6 +38,7 @@ app.add_typer(project_app, name="project")
 app.add_typer(import_app, name="import")
 app.add_typer(threshold_app, name="threshold")
 app.command("compare")(compare)
+app.add_typer(model_app, name="model")
 app.command("evaluate")(evaluate)
 app.command("predict")(predict)
 app.command("promote")(promote)

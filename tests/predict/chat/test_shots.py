@@ -11,6 +11,8 @@ from sqlalchemy import update
 
 from db.models import Feature
 from db.models import Tile as TileRow
+from maploop.contract import contract_of
+from maploop.database import Database
 from maploop.errors import ConflictError, InputError, NotFoundError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.chat.shown import Example, Pool, gather_pool, keep_pool, open_pool
@@ -20,6 +22,7 @@ from maploop.predict.run import RunProgress
 from maploop.settings import get_settings
 from tests.predict.chat.conftest import SPLITS
 from tests.predict.chat.ground import Town
+from tests.tune.ground import lay_ground
 from tests.vendor import Question, picture_hash
 
 TRAIN = {column for column, split in enumerate(SPLITS) if split == "train"}
@@ -117,8 +120,8 @@ def test_vectors_are_kept_and_not_made_again(painted: Town, monkeypatch: pytest.
 
 
 def test_what_is_shown_belongs_to_the_question(painted: Town) -> None:
-    hashes = [painted.run(shots=shots).prompt_hash for shots in (0, 1, 2)]
-    hashes.append(painted.run(shots=2, retrieve=True).prompt_hash)
+    runs = [painted.run(), painted.run(shots=1), painted.run(shots=2), painted.run(shots=2, retrieve=True)]
+    hashes = [each.prompt_hash for each in runs]
     assert len(set(hashes)) == 4
     assert painted.predict(shots=2).run is None
     assert painted.predict(shots=2, retrieve=True).run is None
@@ -226,3 +229,13 @@ def test_an_unknown_embedder_is_refused_with_those_there_are(painted: Town) -> N
 def test_wishes_that_cannot_be_are_refused(painted: Town, asked: dict[str, Any], expected: str) -> None:
     with pytest.raises(InputError, match=expected):
         painted.run(**asked)
+
+
+def test_examples_are_gathered_from_either_database(database: Database) -> None:
+    ground = lay_ground(database, splits=SPLITS)
+    contract = contract_of(ground.project)
+    with database.read() as connection:
+        every = gather_pool(connection, ground.project, contract, ground.sources)
+        few = gather_pool(connection, ground.project, contract, ground.sources, most=2)
+    assert {each.tile for each in every.examples} == {ground.tile(column) for column in TRAIN}
+    assert few.examples == every.examples[:2]
