@@ -1,21 +1,42 @@
 """From a model as the project knows it to something that predicts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
 
+from maploop.database import Database
 from maploop.errors import InputError
 from maploop.predict.models import ModelView
 from maploop.predict.predictor import Predictor
 from maploop.project import ProjectView
 
+_NOTHING_ASKED: Mapping[str, Any] = MappingProxyType({})
+_OF_CHAT_MODELS = ("shots", "retrieve", "budget")
 
-def open_predictor(project: ProjectView, model: ModelView) -> Predictor:
-    """Open a model of the project. Raises InputError, NotFoundError saying why it cannot predict."""
+
+def open_predictor(
+    project: ProjectView,
+    model: ModelView,
+    parameters: Mapping[str, Any] = _NOTHING_ASKED,
+    *,
+    database: Database | None = None,
+) -> Predictor:
+    """Open a model of the project as a run asks for it: `parameters` are the run's.
+
+    The database is needed by runs that show examples. Raises MaploopError saying why it cannot predict.
+    """
     # Each backend brings libraries that take a second to import, and a run needs one of them.
+    predictor: Predictor
     match model.backend:
+        case "chat":
+            from maploop.predict.chat.opening import open_chat  # noqa: PLC0415
+
+            predictor = open_chat(project, model, parameters, database=database)
         case "local":
             from maploop.predict.model_files import open_model  # noqa: PLC0415
             from maploop.predict.whole_area import WholeAreaPredictor  # noqa: PLC0415
 
+            _check_unasked(model, parameters)
             predictor = WholeAreaPredictor(open_model(model.identifier))
         case "file":
             msg = f"The predictions of {model.name!r} come from files, it cannot predict: import another file of them."
@@ -25,6 +46,27 @@ def open_predictor(project: ProjectView, model: ModelView) -> Predictor:
             raise InputError(msg)
     _check_classes(project, model, predictor.class_names)
     return predictor
+
+
+def parameters_of_run(
+    database: Database, project: ProjectView, model: ModelView, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a run is to remember of what it asks for, so that it asks the same when it is resumed.
+
+    Give it to `begin_run` and to `open_predictor`. Raises MaploopError.
+    """
+    if model.backend != "chat":
+        _check_unasked(model, parameters)
+        return dict(parameters)
+    from maploop.predict.chat.opening import chat_parameters_of_run  # noqa: PLC0415
+
+    return chat_parameters_of_run(database, project, model, parameters)
+
+
+def _check_unasked(model: ModelView, parameters: Mapping[str, Any]) -> None:
+    if asked := [name for name in _OF_CHAT_MODELS if parameters.get(name)]:
+        msg = f"{model.name!r} is a {model.backend} model, for which there is no {asked[0]}: that is for chat models."
+        raise InputError(msg)
 
 
 def _check_classes(project: ProjectView, model: ModelView, names: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from db.bulk import insert_rows, lock_project
-from db.models import Run, RunTile
+from db.models import Batch, BatchTile, Run, RunTile
 from db.models import Tile as TileRow
 from db.types import utc_now
 from maploop.errors import ConflictError, NotFoundError
@@ -26,6 +26,7 @@ from maploop.predict.predictor import Outcome
 from maploop.project import ProjectView
 
 BEAT_SECONDS: Final = 10.0
+OPEN_BATCHES: Final = ("written", "uploaded", "submitted")  # what comes of their tiles is not known yet
 LEASE_SECONDS: Final = 60.0  # without a sign of life, after which a worker counts as gone
 
 
@@ -96,7 +97,7 @@ def begin_run(
 
 
 def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> frozenset[int]:
-    """Ids of tiles that need no asking: done, or being done by a worker that is alive."""
+    """Ids of tiles that need no asking: done, or being done by a worker that is alive, or by a server in a batch."""
     under_way = [
         row.id
         for row in connection.execute(
@@ -113,7 +114,19 @@ def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> fr
             or_(RunTile.status == "ok", (RunTile.status == "pending") & Run.id.in_(under_way)),
         )
     )
-    return frozenset(rows.scalars())
+    at_server = connection.execute(
+        select(BatchTile.tile_id)
+        .join(Batch, Batch.id == BatchTile.batch_id)
+        .join(Run, Run.id == Batch.run_id)
+        .join(RunTile, (RunTile.run_id == Run.id) & (RunTile.tile_id == BatchTile.tile_id))
+        .where(
+            Run.model_id == model.id,
+            Run.prompt_hash == prompt_hash,
+            Batch.status.in_(OPEN_BATCHES),
+            RunTile.status == "pending",
+        )
+    )
+    return frozenset(rows.scalars()) | frozenset(at_server.scalars())
 
 
 def new_worker() -> str:
@@ -203,7 +216,7 @@ def record_outcomes(
     if run is None:
         msg = f"Run {run_id} was taken up by somebody else: what was predicted here since is dropped."
         raise ConflictError(msg)
-    ids = _tile_ids(connection, project, [outcome.tile for outcome in outcomes])
+    ids = tile_ids(connection, project, [outcome.tile for outcome in outcomes])
     rows = [
         {
             "the_run": run_id,
@@ -257,7 +270,8 @@ def _spent(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _tile_ids(connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> dict[Tile, int]:
+def tile_ids(connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> dict[Tile, int]:
+    """The row ids of some tiles of a project, at least one."""
     xs, ys = [tile.x for tile in tiles], [tile.y for tile in tiles]
     rows = connection.execute(
         select(TileRow.id, TileRow.z, TileRow.x, TileRow.y).where(
@@ -274,11 +288,12 @@ def _tile_ids(connection: Connection, project: ProjectView, tiles: Sequence[Tile
 def end_run(connection: Connection, run_id: int, worker: str, status: str, error: str = "") -> None:
     """End the work on a run; one that was cancelled meanwhile stays so, unless every tile of it was done all the same.
 
-    Nothing happens when somebody else has it.
+    With the status `running` it is put down, for anybody to take up. Nothing happens when somebody else has it.
     """
     mine: ColumnElement[bool] = (Run.id == run_id) & (Run.worker == worker)
     ending = mine if status == "finished" else mine & (Run.status == "running")
-    connection.execute(update(Run).where(ending).values(status=status, error=error, finished_at=utc_now()))
+    finished_at = None if status == "running" else utc_now()
+    connection.execute(update(Run).where(ending).values(status=status, error=error, finished_at=finished_at))
     connection.execute(update(Run).where(mine).values(worker="", beat_at=None))
 
 

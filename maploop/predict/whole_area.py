@@ -14,6 +14,7 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from maploop.errors import ImageryError
+from maploop.imagery.render import over_black
 from maploop.imagery.tilemath import Tile, from_pixels
 from maploop.predict.local import LocalModel
 from maploop.predict.pixels import REACH
@@ -166,13 +167,6 @@ def _picture_of(assignment: Assignment, tiles: list[Tile]) -> _Picture:
     top, left = int(down[0]), int(across[0])
     cut = rgb[top : int(down[-1]) + 1, left : int(across[-1]) + 1]
     return _Picture(cut, first, left - MARGIN, top - MARGIN, failures)
-
-
-def over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB as a model sees it: black where there is no data."""
-    if (rgba[..., 3] == 255).all():
-        return rgba[..., :3]
-    return ((rgba[..., :3] * rgba[..., 3:].astype(np.uint16) + 127) // 255).astype(np.uint8)
 
 
 def _on_ground(geometry: BaseGeometry, ground: BaseGeometry) -> list[BaseGeometry]:

@@ -41,7 +41,7 @@ class ChatParameters(BaseModel):
     max_tokens: int | None = Field(default=8192, ge=16, le=1_000_000)
     temperature: float | None = Field(default=0.0, ge=0, le=2)
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
-    timeout: float = Field(default=180.0, ge=1, le=3600)
+    timeout: float = Field(default=180.0, ge=0.1, le=3600)
     attempts: int = Field(default=6, ge=1, le=20)
     malformed_attempts: int = Field(default=2, ge=1, le=5)
     priced_as: str | None = Field(default=None, min_length=1, max_length=200)
