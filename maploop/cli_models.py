@@ -1,4 +1,4 @@
-"""`maploop predict` and `maploop tune`: models at work on a project, and new ones from its datasets."""
+"""`maploop predict`: models at work on a project."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +9,6 @@ from maploop.errors import InputError
 
 if TYPE_CHECKING:
     from maploop.predict.history import RunView
-    from maploop.predict.models import ModelView
     from maploop.predict.run import RunProgress
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
@@ -84,42 +83,6 @@ def predict(
         _say_run(answer.run, answer.known)
 
 
-def tune(
-    project: ProjectName,
-    dataset: Annotated[str, typer.Option(metavar="ID", help="A frozen dataset, or the first digits of its id.")],
-    base: Annotated[str, typer.Option(metavar="MODEL", help="The model to go on from, or local for a fresh one.")],
-    name: Annotated[
-        str | None, typer.Option(metavar="NEW", help="The new model's name; else after base and dataset.")
-    ] = None,
-    db: Url = None,
-    as_json: AsJson = False,
-) -> None:
-    """Train a new model on a frozen dataset: on its train split, measured on its validation split."""
-    from maploop.database import open_database  # noqa: PLC0415
-    from maploop.project import load_project  # noqa: PLC0415
-    from maploop.tune.tuning import tune as make_model  # noqa: PLC0415
-
-    database = open_database(db)
-    with database.read() as connection:
-        view = load_project(connection, project)
-    with progress() as report:
-        model = make_model(
-            database, view, dataset, base, name=name, hear=lambda share, text: report(f"{share:.0%} {text}")
-        )
-    if as_json:
-        say_json(
-            {
-                "model": model.name,
-                "backend": model.backend,
-                "parent": model.parent,
-                "dataset": model.dataset_id,
-                **model.parameters,
-            }
-        )
-    else:
-        _say_model(model)
-
-
 def _say_run(run: "RunView | None", known: int) -> None:
     before = f" {known:,} were predicted before; --again asks anew." if known else ""
     if run is None:
@@ -133,14 +96,3 @@ def _say_run(run: "RunView | None", known: int) -> None:
             + ", ".join(f"{count:,} {kind}" for kind, count in run.failures.items())
             + "."
         )
-
-
-def _say_model(model: "ModelView") -> None:
-    say(f"Made {model.name!r} from {model.parameters['tiles']:,} tiles in {model.parameters['seconds']:.0f} s.")
-    measured = model.parameters["validation"]
-    if not measured:
-        say("No tile of the dataset is for validation, so it was not measured.")
-    elif measured["f1"] is None:
-        say(f"Nothing is on the {measured['tiles']:,} validation tiles, and it found nothing there.")
-    else:
-        say(f"F1 {measured['f1']:.3f} on {measured['tiles']:,} validation tiles.")
