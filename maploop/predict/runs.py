@@ -39,6 +39,30 @@ class BegunRun:
     known: int
 
 
+@dataclass(frozen=True)
+class PlannedRun:
+    """What a run would be about: tiles by row id. `known`: tiles of the choice this model has predicted already."""
+
+    tiles: dict[int, Tile]
+    known: int
+
+
+def plan_run(
+    connection: Connection,
+    project: ProjectView,
+    model: ModelView,
+    choice: TileChoice,
+    *,
+    prompt_hash: str = "",
+    again: bool = False,
+) -> PlannedRun:
+    """The tiles that `begin_run` would begin with now. Raises InputError, NotFoundError."""
+    known = frozenset[int]() if again else _predicted(connection, model, prompt_hash)
+    chosen = choose_tiles(connection, project, choice, known)
+    everything = TileChoice(choice.scope, choice.split, None, choice.given)
+    return PlannedRun(chosen, len(known & set(choose_tiles(connection, project, everything))) if known else 0)
+
+
 def begin_run(
     connection: Connection,
     project: ProjectView,
@@ -55,12 +79,10 @@ def begin_run(
     wanted `again`. Raises InputError, NotFoundError.
     """
     lock_project(connection, project.id)
-    known = frozenset[int]() if again else _predicted(connection, model, prompt_hash)
-    chosen = choose_tiles(connection, project, choice, known)
-    everything = TileChoice(choice.scope, choice.split, None, choice.given)
-    skipped = len(known & set(choose_tiles(connection, project, everything))) if known else 0
-    if not chosen:
-        return BegunRun(None, 0, skipped)
+    planned = plan_run(connection, project, model, choice, prompt_hash=prompt_hash, again=again)
+    if not planned.tiles:
+        return BegunRun(None, 0, planned.known)
+    count = len(planned.tiles)
     run_id = connection.execute(
         insert(Run)
         .values(
@@ -69,19 +91,18 @@ def begin_run(
             status="running",
             prompt_hash=prompt_hash,
             parameters=parameters or {},
-            tiles=len(chosen),
+            tiles=count,
             cost=0.0,
         )
         .returning(Run.id)
     ).scalar_one()
-    count = len(chosen)
     nothing = [0] * count
     insert_rows(
         connection,
         RunTile,
         {
             "run_id": [run_id] * count,
-            "tile_id": list(chosen),
+            "tile_id": list(planned.tiles),
             "status": ["pending"] * count,
             "message": [""] * count,
             "features": nothing,
@@ -93,7 +114,7 @@ def begin_run(
             "seconds": [0.0] * count,
         },
     )
-    return BegunRun(run_id, count, skipped)
+    return BegunRun(run_id, count, planned.known)
 
 
 def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> frozenset[int]:
@@ -309,3 +330,9 @@ def cancel_run(connection: Connection, project: ProjectView, run_id: int) -> Non
     connection.execute(
         update(Run).where(Run.id == run_id, Run.status == "running").values(status="cancelled", finished_at=utc_now())
     )
+
+
+def remember(connection: Connection, run_id: int, **values: Any) -> None:
+    """Keep more, or other, values among a run's parameters; needs a write transaction."""
+    known = connection.execute(select(Run.parameters).where(Run.id == run_id).with_for_update()).scalar_one()
+    connection.execute(update(Run).where(Run.id == run_id).values(parameters={**known, **values}))
