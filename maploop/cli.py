@@ -13,10 +13,11 @@ import typer
 
 from maploop.cli_compare import compare, promote
 from maploop.cli_evaluate import evaluate
-from maploop.cli_models import model_app, tune
+from maploop.cli_models import model_app
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
 from maploop.cli_predict import predict
 from maploop.cli_threshold import threshold_app
+from maploop.cli_tuning import tune, tuning_app
 from maploop.errors import InputError, MaploopError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ app.command("evaluate")(evaluate)
 app.command("predict")(predict)
 app.command("promote")(promote)
 app.command("tune")(tune)
+app.add_typer(tuning_app, name="tuning")
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO, ...")]

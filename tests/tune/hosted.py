@@ -41,22 +41,18 @@ class Time:
 
 
 class Line(httpx2.BaseTransport):
-    """The line to the server; the process dies at the n-th request, or at the first that begins so.
+    """The line to the server; the process dies at the n-th request that begins so: before it is sent, or answered."""
 
-    That is before it is sent, or once it is `answered`.
-    """
-
-    def __init__(self, die_at: int | str = 0, *, answered: bool = False) -> None:
+    def __init__(self, die_at: str | None = None, nth: int = 1, *, answered: bool = False) -> None:
         self._line = httpx2.HTTPTransport()
-        self._die_at, self._answered = die_at, answered
+        self._die_at, self._left, self._answered = die_at, nth, answered
         self.requests: list[str] = []
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(f"{request.method} {request.url.path}")
-        if isinstance(self._die_at, str):
-            dying = self.requests[-1].startswith(self._die_at)
-        else:
-            dying = len(self.requests) == self._die_at
+        if self._die_at is not None and self.requests[-1].startswith(self._die_at):
+            self._left -= 1
+        dying = self._die_at is not None and self._left == 0
         if dying and not self._answered:
             raise KilledError
         response = self._line.handle_request(request)

@@ -10,7 +10,6 @@ import pytest
 from maploop.errors import ConflictError, InputError
 from maploop.tune.records import cancel_job, resume_job, waiting_jobs
 from maploop.tune.work import carry_out_job
-from tests.tune.ground import Ground
 from tests.tune.hosted import KilledError, Line, Office
 from tests.vendor import HALF, HANG, RESET, RESET_AFTER, Fault, Vendor, rate_limit, server_error
 
@@ -33,24 +32,34 @@ def is_right(office: Office, job_id: int, name: str = "tuned") -> None:
     assert len(told) == len(set(told)) == 3
 
 
-def test_a_process_that_dies_at_any_request_is_followed_by_one_that_pays_nothing_twice(wide_ground: Ground) -> None:
-    number, requests = 0, [""]
-    while number <= len(requests):
-        for answered in (False, True):
-            with Vendor() as vendor:
-                office = Office(wide_ground, vendor)
-                name = f"m{number}{answered}"
-                job = office.start(office.plan(name=name))
-                line = Line(number, answered=answered)
-                if number:
-                    with pytest.raises(KilledError):
-                        office.carry_out(job.id, line)
-                    line = Line()
-                office.carry_out(job.id, line)
-                is_right(office, job.id, name)
-                requests = line.requests if number == 0 else requests
-        number += 1
-    assert len(requests) > 15
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize(
+    ("request_line", "nth"),
+    [
+        ("GET /v1/files", 1),
+        ("POST /v1/files", 1),
+        ("POST /v1/files", 2),
+        ("GET /v1/files/file-", 2),
+        ("POST /v1/fine_tuning/jobs", 1),
+        ("GET /v1/fine_tuning/jobs/ftjob-", 1),
+        ("GET /v1/fine_tuning/jobs/ftjob-", 9),
+        ("GET /v1/fine_tuning/jobs/ftjob-", -1),
+    ],
+)
+def test_a_process_that_dies_is_followed_by_one_that_pays_nothing_twice(
+    office: Office, request_line: str, nth: int, answered: bool
+) -> None:
+    if nth < 0:  # the last request of all: known from a training that nothing disturbs
+        line = Line()
+        with Vendor() as vendor:
+            elsewhere = Office(office.ground, vendor)
+            elsewhere.carry_out(elsewhere.start(elsewhere.plan(name="rehearsal")).id, line)
+        nth = sum(each.startswith(request_line) for each in line.requests)
+    job = office.start()
+    with pytest.raises(KilledError):
+        office.carry_out(job.id, Line(request_line, nth, answered=answered))
+    office.carry_out(job.id)
+    is_right(office, job.id)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +135,7 @@ def test_an_upload_that_hangs_is_given_up_and_found_out_about(office: Office, mo
 def test_cancelling_while_nobody_knows_whether_it_was_ordered_cancels_what_was(office: Office) -> None:
     job = office.start()
     with pytest.raises(KilledError):
-        office.carry_out(job.id, Line(die_at=CREATE, answered=True))
+        office.carry_out(job.id, Line(CREATE, answered=True))
     assert len(office.vendor.jobs) == 1
     with office.ground.database.write() as connection:
         assert cancel_job(connection, office.ground.project, job.id).wish == "cancel"
@@ -169,7 +178,7 @@ def test_a_key_that_is_missing_is_named_and_leaves_an_ordered_training_alone(off
     assert (office.job(job.id).status, office.job(job.id).can_resume) == ("failed", True)
 
     with pytest.raises(KilledError):
-        office.carry_out(job.id, Line(die_at="GET /v1/fine_tuning/jobs/ftjob"))
+        office.carry_out(job.id, Line("GET /v1/fine_tuning/jobs/ftjob"))
     with pytest.raises(InputError, match="The key VENDOR_KEY is not set"):
         carry_out_job(database, project, job.id, sources=office.ground.sources)
     left = office.job(job.id)
