@@ -48,7 +48,7 @@ def compare(
     from maploop.compare.money import Assumptions, weigh  # noqa: PLC0415
     from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
     from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
-    from maploop.compare.spending import measured_speeds  # noqa: PLC0415
+    from maploop.compare.spending import corrected_shares, measured_speeds  # noqa: PLC0415
     from maploop.database import open_database  # noqa: PLC0415
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
     from maploop.project import annotator_id, load_project  # noqa: PLC0415
@@ -69,6 +69,7 @@ def compare(
             machine_hour=machine_hour,
             cost_per_1000=_amounts(price, models, "--price"),
             training=_amounts(training, models, "--training"),
+            corrected=corrected_shares(connection, view),
             figure=figure,
         )
         comparison = compare_models(connection, view, models, split=split, tiles=tiles)

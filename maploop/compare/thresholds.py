@@ -120,8 +120,8 @@ def apply_rule(
     threshold = choose_threshold(judged, of.name, wanted, classes=len(project.classes))
     if threshold.score is None or threshold.lower is None:
         msg = (
-            f"No score of {model.name!r} is sure to be {wanted:.0%} right for {of.name}, by {len(judged):,} verdicts: "
-            "review more of its predictions, or ask for less."
+            f"No score of {model.name!r} is sure to be {100 * wanted:g} % right for {of.name}, "
+            f"by {len(judged):,} verdicts: review more of its predictions, or ask for less."
         )
         raise ConflictError(msg)
     reached = reached_by(connection, project, model.name, of, threshold.score, held_share)
@@ -147,7 +147,9 @@ def apply_rule(
     ).scalar_one()
     held = {"rule_id": [rule_id] * len(reached.held), "feature_id": reached.held}
     insert_rows(connection, ThresholdHeld, held)
-    _accept(connection, project, annotator_id, rule_id, reached.accepted)
+    accepted = _accept(connection, project, annotator_id, rule_id, reached.accepted)
+    if accepted < len(reached.accepted):  # somebody was faster
+        connection.execute(update(ThresholdRule).where(ThresholdRule.id == rule_id).values(accepted=accepted))
     return load_rule(connection, project, rule_id)
 
 
@@ -215,8 +217,11 @@ def load_rule(connection: Connection, project: ProjectView, rule_id: int) -> Rul
 
 def _accept(
     connection: Connection, project: ProjectView, annotator_id: int, rule_id: int, decided_on: dict[int, int]
-) -> None:
-    """Decide all of them; who decides one at the same moment waits, and finds this decision standing."""
+) -> int:
+    """Decide all of them that are undecided still -> how many.
+
+    Who decides one at the same moment waits, and finds this decision standing.
+    """
     ids = list(decided_on)
     for start in range(0, len(ids), _CHUNK):
         connection.execute(
@@ -243,6 +248,7 @@ def _accept(
     )
     move_features(connection, before.ids, verdicts, before.class_ids, outlines, decisions)
     refresh_uncertainty(connection, project.id, _tiles_of(connection, before.ids.tolist()))
+    return count
 
 
 def _tiles_of(connection: Connection, feature_ids: list[int]) -> list[int]:
@@ -375,7 +381,7 @@ def _drift(connection: Connection, rule: Row[Any]) -> tuple[Drift, int]:
 def _told(right: Metric, wanted: float, drifted: bool) -> str:
     if right.value is None:
         return "Nobody has looked at the share that was kept back yet."
-    text = f"Of what was kept back and looked at, {right.text()} was right; {wanted:.0%} was wanted."
+    text = f"Of what was kept back and looked at, {right.text()} was right; {100 * wanted:g} % was wanted."
     if drifted:
         return f"{text} The rule does not hold any more: take it back."
     return f"{text} That is below, though it may be chance." if right.value < wanted else text

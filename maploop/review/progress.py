@@ -66,6 +66,7 @@ _HOUR_FEATURES = select(func.count()).where(
     Decision.annotator_id == _BY_ANNOTATOR,
     Decision.stored_at > _SINCE,
     Decision.verdict != "undo",
+    Decision.rule_id.is_(None),
 )
 
 
