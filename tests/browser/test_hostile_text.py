@@ -75,7 +75,7 @@ def test_hostile_text_never_runs_and_fetches_nothing(
     review.press("Escape")
     review.until_no_dialog()
     review.finish()
-    review.until(lambda: review.data["tile"] not in ("", first), "the next tile")
+    review.until_next(first)
     review.until_saved()
     for name in PAGES:
         page.goto(f"{app_server.url}/{name}")
