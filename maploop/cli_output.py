@@ -101,7 +101,8 @@ def say_export(answer: Mapping[str, Any]) -> None:
     """The answer of `export`, for people."""
     say(f"Dataset {answer['dataset']} in {answer['path']}:")
     for file in answer["files"]:
-        say(f"{file['name']}: {file['examples']:,} examples, SHA-256 {file['sha256']}")
+        examples = f"{file['examples']:,} examples, " if file["examples"] else ""
+        say(f"{file['name']}: {examples}SHA-256 {file['sha256']}")
     for note in answer["notes"]:
         say(note)
 

@@ -9,7 +9,7 @@ from maploop.database import Database, open_database
 from maploop.project import ProjectView, annotator_id, list_annotators, list_projects, load_project
 from maploop.sample.seed import sample_progress
 from maploop.settings import get_settings
-from pages.links import plain
+from pages.links import FILES, PAGES, plain
 
 
 @dataclass(frozen=True)
@@ -112,3 +112,5 @@ def _no_project() -> None:
     if progress is not None:
         st.error(plain(f"The sample project could not be made: {progress.error}"), icon=":material/error:")
     st.info("There is no project yet. Create one on the Import page.", icon=":material/add_circle:")
+    if st.button("Create a project", type="primary", key="create_first"):
+        st.switch_page(PAGES / FILES["import"])

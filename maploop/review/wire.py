@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from db.types import HIGHEST_KEY
 from maploop.errors import InputError
 
 Verdict = Literal["accept", "correct", "reject", "add", "unsure"]
@@ -14,6 +15,7 @@ FilterStatus = Literal["undecided", "accept", "correct", "reject", "add", "unsur
 Order = Literal["uncertainty", "place", "random", "mixed"]
 MAX_ENTRIES = 500
 MAX_HOLDING = 500
+Id = Annotated[int, Field(ge=0, le=HIGHEST_KEY)]
 
 
 class Wire(BaseModel):
@@ -51,7 +53,7 @@ class OpenRequest(Wire):
     order: Order = "mixed"
     random_share: float = Field(default=0.2, ge=0, le=1)
     filter: TileFilter = TileFilter()
-    audit: int | None = None
+    audit: Id | None = None
 
 
 class DecisionEntry(Wire):
@@ -60,7 +62,7 @@ class DecisionEntry(Wire):
     type: Literal["decision"]
     id: UUID
     tile: str
-    feature: int | UUID | None = None
+    feature: Id | UUID | None = None
     verdict: Literal["accept", "correct", "reject", "add", "unsure", "undo"]
     reason: Literal["not_there", "duplicate", "wrong_class", "bad_imagery"] | None = None
     class_name: str = Field(alias="class")
@@ -69,7 +71,7 @@ class DecisionEntry(Wire):
     undoes: UUID | None = None
     seconds: float = Field(ge=0, le=86_400)
     made_at: datetime
-    audit: int | None = None
+    audit: Id | None = None
 
 
 class TileEntry(Wire):
@@ -81,7 +83,7 @@ class TileEntry(Wire):
     act: Literal["complete", "reopen", "release", "active"]
     seconds: float = Field(default=0, ge=0, le=864_000)
     made_at: datetime
-    audit: int | None = None
+    audit: Id | None = None
 
 
 Entry = Annotated[DecisionEntry | TileEntry, Field(discriminator="type")]

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Error, Frame, Locator, Page
 
-WAIT_SECONDS = 15
+WAIT_SECONDS = 30
 
 
 class ReviewMap:
@@ -67,7 +67,7 @@ class ReviewMap:
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something to become true. Raises AssertionError."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while not condition():
+        while not _holds(condition):
             assert time.monotonic() < deadline, f"waited in vain for {what}; the map says {self.data}"
             self.page.wait_for_timeout(20)
 
@@ -82,6 +82,14 @@ class ReviewMap:
     def until_tile(self, address: object) -> None:
         """Wait until that tile is shown."""
         self.until(lambda: self.data.get("tile") == str(address), f"tile {address}")
+
+    def until_next(self, before: str) -> None:
+        """Wait until another tile is shown than the one before."""
+        self.until(lambda: self.data.get("tile", "") not in ("", before), "the next tile")
+
+    def until_ahead(self) -> None:
+        """Wait until the next tile was fetched ahead."""
+        self.until(lambda: self.data.get("ahead", "") not in ("", self.data.get("tile")), "the tile ahead")
 
     def find(self, selector: str, has_text: str | None = None) -> Locator:
         """Elements of the frame."""
@@ -121,3 +129,10 @@ class ReviewMap:
         found = self.frame.locator(selector).nth(index).bounding_box()
         assert found is not None
         return {**found, "cx": found["x"] + found["width"] / 2, "cy": found["y"] + found["height"] / 2}
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except (KeyError, StopIteration):  # there is no frame yet, or none any more
+        return False

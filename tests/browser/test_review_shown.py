@@ -53,11 +53,13 @@ def test_a_narrow_window_holds_everything(app_server: AppServer, page: Page) -> 
         box = review.box(selector)
         assert frame["x"] <= box["x"]
         assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
-    page.wait_for_timeout(200)
-    top, bottom = review.box(".maploop-top"), review.box(".maploop-buttons")
-    tile = review.box(".leaflet-maploop-frame-pane path")
-    assert tile["y"] >= top["y"] + top["height"] - 2
-    assert tile["y"] + tile["height"] <= bottom["y"] + 2
+
+    def is_clear() -> bool:
+        top, bottom = review.box(".maploop-top"), review.box(".maploop-buttons")
+        tile = review.box(".leaflet-maploop-frame-pane path")
+        return bool(tile["y"] >= top["y"] + top["height"] - 2 and tile["y"] + tile["height"] <= bottom["y"] + 2)
+
+    review.until(is_clear, "the tile to lie between what stands above and below")
 
 
 def test_what_another_person_decided_is_locked_until_overruled(app_server: AppServer, page: Page) -> None:
@@ -114,7 +116,7 @@ def test_a_spot_check_is_blind_and_counts(app_server: AppServer, page: Page) -> 
     first = review.data["tile"]
     review.press("a", "x")
     review.finish()
-    review.until(lambda: review.data["tile"] != first, "the second tile of the sample")
+    review.until_next(first)
     assert "Spot check 2 of 2" in review.text(".maploop-chips")
     assert "2 of 2 tiles · 0 mine" in review.text(".maploop-figures")
     assert review.find(".is-question").count() == 0
@@ -134,14 +136,14 @@ def test_a_decision_on_a_feature_across_the_border_is_known_on_the_next_tile(app
     review = ReviewMap(page, app_server.url).open("?order=place")
     first = review.data["tile"]
     edge = 1.0 if first == str(ground.tiles[0]) else 0.0
-    review.page.wait_for_timeout(300)
+    review.until_ahead()
     review.press("a", "n")
     for x, y in ((-0.04, 0.5), (0.04, 0.5), (0.04, 0.6), (-0.04, 0.6)):
         review.click(edge + x, y)
     review.press("Enter")
     review.until_saved()
     review.finish()
-    review.until(lambda: review.data["tile"] != first, "the neighbour")
+    review.until_next(first)
     assert review.data["total"] == "2"
     assert review.data["decided"] == "1"
 

@@ -56,7 +56,7 @@ def test_a_project_that_is_not_there_is_said_to_be_missing(under_way: ProjectVie
     app.run()
     assert not app.exception
     assert "There is no project 'Nowhere'" in app.warning[0].value.replace("\\", "")
-    assert app.query_params["project"] == [under_way.name]
+    assert app.query_params["project"] == under_way.name
     assert not app.run().warning
 
 

@@ -16,7 +16,7 @@ export class Desk {
    * @param {import("./view.js").View} view
    * @param {string} owner
    * @param {{show: (tile: TileUnderReview, how: object) => void, cover: (content: object | null) => void,
-   *          progress: (progress: import("./types.js").Progress) => void, clearFilter: () => void,
+   *          ahead: (address: string) => void, progress: (progress: import("./types.js").Progress) => void, clearFilter: () => void,
    *          visit: (page: "import" | "quality") => void}} tell
    */
   constructor(api, outbox, view, owner, tell) {
@@ -173,6 +173,7 @@ export class Desk {
     this.#lock(tile.address);
     this.tell.cover(null);
     this.tell.show(tile, how);
+    this.#tellAhead();
     this.#fetchAhead();
   }
 
@@ -192,7 +193,12 @@ export class Desk {
     }
     this.waiting.push({ tile: this.#tileOf(deck), at: Date.now() });
     this.#lock(deck.tile.address);
+    this.#tellAhead();
     this.view.warm(deck);
+  }
+
+  #tellAhead() {
+    this.tell.ahead(this.waiting[0]?.tile.address ?? "");
   }
 
   async #ask({ tile, back, ahead }) {

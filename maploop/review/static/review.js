@@ -97,6 +97,7 @@ export class Review {
       show: (tile, how) => this.#show(tile, how),
       cover: (content) => this.notices.cover(content),
       progress: (progress) => this.progressed(progress),
+      ahead: (address) => this.frame.publish({ ahead: address }),
       visit: (page) => this.frame.visit(page),
       clearFilter: () => this.#choose({ filter: { class: null, minScore: null, maxScore: null, status: null } }),
     });
