@@ -43,7 +43,7 @@ def predictor(monkeypatch: pytest.MonkeyPatch) -> FakePredictor:
     """What opens when a model is opened."""
     fake = FakePredictor()
     for module in (runs, predict):
-        monkeypatch.setattr(module, "open_predictor", lambda *_: fake)
+        monkeypatch.setattr(module, "open_predictor", lambda *_, **__: fake)
     return fake
 
 

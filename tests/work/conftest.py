@@ -32,7 +32,7 @@ def model(database: Database, project: ProjectView) -> ModelView:
 def predictor(monkeypatch: pytest.MonkeyPatch) -> FakePredictor:
     """What opens when the model is opened."""
     fake = FakePredictor()
-    monkeypatch.setattr(runs, "open_predictor", lambda *_: fake)
+    monkeypatch.setattr(runs, "open_predictor", lambda *_, **__: fake)
     return fake
 
 
