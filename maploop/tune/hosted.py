@@ -283,12 +283,16 @@ class HostedJob:
 
     def _pass_time(self, seconds: float) -> None:
         """Wait until a person wishes something new."""
-        wish = self._load().wish
+        wish = self._wish()
         while seconds > 0 and (self._told or not self.cancelled()):
             self.wait(min(1.0, seconds))
             seconds -= 1.0
-            if self._load().wish not in (None, wish):
+            if self._wish() not in (None, wish):
                 return
+
+    def _wish(self) -> str | None:
+        with self.database.read() as connection:
+            return connection.execute(select(TuningJob.wish).where(TuningJob.id == self.job_id)).scalar_one()
 
 
 def _cost(job: JobView, trained_tokens: int | None) -> float | None:

@@ -19,6 +19,7 @@ from tests.builders import CORNER, PlacedTile, a_decision, a_person, a_project, 
 SIZE = 512
 CLASSES: tuple[tuple[str, GeometryType], ...] = (("building", "polygon"),)
 SPLITS: tuple[Split, ...] = ("train", "train", "validation", "test")
+ENOUGH_TO_TUNE: tuple[Split, ...] = ("train",) * 10 + ("validation",) * 2 + ("test",)
 
 
 def houses(column: int) -> list[tuple[int, int, int, int]]:

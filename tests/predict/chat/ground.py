@@ -65,6 +65,10 @@ class Town:
         """The hash of the picture of a tile."""
         return _picture(column, self.contract)
 
+    def picture_now(self, column: int) -> str:
+        """The same, when the ground was painted over."""
+        return picture_hash(picture_of(self.ground.painted, self.ground.tile(column), self.contract))
+
     def answers(self) -> dict[str, str]:
         """The right answer to each picture."""
         return {self.picture(column): right_answer(column, self.contract) for column in range(len(self.ground.splits))}
