@@ -387,3 +387,9 @@ def cancel_run(connection: Connection, project: ProjectView, run_id: int) -> Non
     connection.execute(
         update(Run).where(Run.id == run_id, Run.status == "running").values(status="cancelled", finished_at=utc_now())
     )
+
+
+def remember(connection: Connection, run_id: int, **values: Any) -> None:
+    """Keep more, or other, values among a run's parameters; needs a write transaction."""
+    known = connection.execute(select(Run.parameters).where(Run.id == run_id).with_for_update()).scalar_one()
+    connection.execute(update(Run).where(Run.id == run_id).values(parameters={**known, **values}))
