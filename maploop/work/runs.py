@@ -12,9 +12,19 @@ from maploop.errors import MaploopError
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView, load_run
 from maploop.predict.models import ModelView, load_model
-from maploop.predict.registry import open_predictor, parameters_of_run
+from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run
 from maploop.predict.run import RunProgress, carry_out
-from maploop.predict.runs import IN_APP, BegunRun, begin_run, cancel_run, give_up_run, hand_to_app, is_alive, is_in_app
+from maploop.predict.runs import (
+    IN_APP,
+    BegunRun,
+    begin_run,
+    cancel_run,
+    give_up_run,
+    hand_to_app,
+    is_alive,
+    is_in_app,
+    remember,
+)
 from maploop.predict.scene import Sources
 from maploop.project import ProjectView, load_project_by_id
 from maploop.work.foreman import Foreman, Key, Lane, Watch
@@ -107,7 +117,7 @@ def begin(
     remembered = parameters_of_run(database, project, model, parameters or {})
     predictor = open_predictor(project, model, remembered, database=database)
     with database.write() as connection:
-        return begin_run(
+        begun = begin_run(
             connection,
             project,
             model,
@@ -116,15 +126,21 @@ def begin(
             parameters={**remembered, **IN_APP},
             again=again,
         )
+    if begun.run_id is not None and (expected := estimate_run(database, project, model, remembered, begun.tiles)):
+        with database.write() as connection:
+            remember(connection, begun.run_id, estimate=expected.to_json())
+    return begun
 
 
-def resume(database: Database, project: ProjectView, run: RunView) -> None:
-    """Let the app go on with a run. Raises MaploopError when it cannot be."""
+def resume(database: Database, project: ProjectView, run: RunView, **changed: Any) -> None:
+    """Let the app go on with a run; `changed` parameters are remembered. Raises MaploopError when it cannot be."""
     with database.read() as connection:
         model = load_model(connection, project, run.model)
-    open_predictor(project, model, run.parameters, database=database)
+    open_predictor(project, model, {**run.parameters, **changed}, database=database)
     with database.write() as connection:
         hand_to_app(connection, project, run.id)
+        if changed:
+            remember(connection, run.id, **changed)
 
 
 def cancel(database: Database, project: ProjectView, run_id: int, foreman: Foreman | None) -> None:

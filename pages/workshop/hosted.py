@@ -17,6 +17,7 @@ from maploop.tune.preflight import preflight
 from maploop.tune.work import start_job
 from pages.common import Context
 from pages.links import plain
+from pages.workshop.asking import show_key
 from pages.workshop.trainings import say_begun
 from pages.workshop.words import show_error
 
@@ -77,18 +78,6 @@ def ask_order(models: Sequence[ModelView]) -> tuple[dict[str, Any], str]:
     with st.expander("Hyperparameters", key="hyperparameters"):
         order["hyperparameters"] = ask_hyperparameters()
     return order, key
-
-
-def show_key(name: str) -> None:
-    """Whether a key of that name is there; never the key."""
-    if not name:
-        st.caption("No key: the server asks for none.")
-    elif key_named(name) is not None:
-        st.caption(f":green[:material/key:] {plain(name)} is set.")
-    else:
-        st.caption(
-            f":orange[:material/key_off:] {plain(name)} is not set: put it into the environment or Streamlit's secrets."
-        )
 
 
 def ask_hyperparameters() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from maploop.predict.history import RunView, list_runs
 from maploop.predict.models import ModelView, list_models
 from pages.common import Context
 from pages.links import open_page, plain
+from pages.workshop.add import show_add
 from pages.workshop.words import LEARN_ON, NOTHING, SHORT, counted, filled, go_to
 
 BACKENDS = {
@@ -32,6 +33,7 @@ def show_models(found: Context) -> None:
             "predictions of a model that ran elsewhere.",
             icon=":material/info:",
         )
+    show_add(found)
     show_ways(found)
 
 

@@ -25,7 +25,7 @@ def project(database: Database) -> ProjectView:
 def model(database: Database, project: ProjectView) -> ModelView:
     """A model of that project."""
     with database.write() as connection:
-        return add_model(connection, project, "fake", "chat")
+        return add_model(connection, project, "fake", "chat", identifier="gpt-4o")
 
 
 @pytest.fixture
