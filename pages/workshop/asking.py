@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from maploop.predict.chat.estimate import Estimate
+from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.models import ModelView
 from maploop.settings import key_named
 from pages.links import plain
@@ -15,7 +16,7 @@ def ask_parameters(model: ModelView) -> dict[str, Any]:
     """The run's parameters; none for models that are not chat models."""
     if model.backend != "chat":
         return {}
-    show_key(model.parameters.get("key"))
+    show_key(key_of(model))
     asked: dict[str, Any] = {}
     with st.container(horizontal=True, vertical_alignment="bottom", key="asking"):
         asked["shots"] = st.number_input(
@@ -56,15 +57,25 @@ def ask_parameters(model: ModelView) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value}
 
 
+def key_of(model: ModelView) -> str | None:
+    """The name of the key that a model is asked with; None where its server asks for none."""
+    return ChatParameters.of(model.parameters).key if model.backend == "chat" else None
+
+
+def is_missing(name: str | None) -> bool:
+    """Whether a key is needed and not there."""
+    return bool(name) and key_named(str(name)) is None
+
+
 def show_key(name: str | None) -> None:
     """Whether a key of that name is there; never the key."""
     if not name:
         st.caption(":material/key_off: The server asks for no key.")
-    elif key_named(name) is not None:
-        st.caption(f":green[:material/key:] The key {plain(name)} is there.")
-    else:
+    elif is_missing(name):
         remedy = "put it into the environment or Streamlit's secrets, and start the app again"
         st.caption(f":orange[:material/key_off:] The key {plain(name)} is not there: {remedy}.")
+    else:
+        st.caption(f":green[:material/key:] The key {plain(name)} is there.")
 
 
 def show_estimate(expected: Estimate | None) -> None:

@@ -10,14 +10,13 @@ from maploop.errors import MaploopError
 from maploop.predict.chat.parameters import OPENAI_KEY
 from maploop.predict.models import ModelView
 from maploop.prices import load_prices
-from maploop.settings import key_named
 from maploop.tune.clients import client_of
 from maploop.tune.plan import MAX_BATCH, MAX_EPOCHS, Hyperparameters, Preflight
 from maploop.tune.preflight import preflight
 from maploop.tune.work import start_job
 from pages.common import Context
 from pages.links import plain
-from pages.workshop.asking import show_key
+from pages.workshop.asking import is_missing, show_key
 from pages.workshop.trainings import say_begun
 from pages.workshop.words import show_error
 
@@ -115,7 +114,7 @@ def look(found: Context, dataset: DatasetView, asked: dict[str, Any], key: str) 
             base_url=asked["base_url"],
             key=asked["key"],
             hyperparameters=Hyperparameters(**asked["hyperparameters"]),
-            clients=client_of if not key or key_named(key) else None,
+            clients=client_of if not is_missing(key) else None,
             progress=tell,
         )
     except MaploopError as error:
@@ -139,9 +138,7 @@ def agree(found: Context, plan: Preflight) -> None:
         st.caption("What is marked in red forbids it: nothing can be sent.")
         return
     st.markdown(f"**{plain(plan.question)}**")
-    missing = bool(plan.key_name) and key_named(plan.key_name) is None
-    if missing:
-        show_key(plan.key_name)
+    missing = is_missing(plan.key_name)
     if st.button(
         f"Send it to {plan.destination}",
         type="primary",

@@ -16,7 +16,7 @@ from maploop.predict.runs import PlannedRun, plan_run
 from maploop.work import runs
 from maploop.work.office import wake
 from pages.common import Context
-from pages.workshop.asking import ask_parameters, show_estimate
+from pages.workshop.asking import ask_parameters, is_missing, key_of, show_estimate
 from pages.workshop.at_work import show_at_work
 from pages.workshop.runs import show_runs
 from pages.workshop.words import counted, go_to, say_next, show_error
@@ -70,9 +70,8 @@ def ask_run(found: Context, models: list[ModelView]) -> None:
             return
         show_plan(planned)
         show_estimate(expected)
-        if st.button(
-            "Predict", type="primary", icon=":material/play_arrow:", disabled=not planned.tiles, key="predict"
-        ):
+        ready = bool(planned.tiles) and not is_missing(key_of(by_name[name]))
+        if st.button("Predict", type="primary", icon=":material/play_arrow:", disabled=not ready, key="predict"):
             begin(found, by_name[name], choice, again, parameters)
 
 
@@ -119,9 +118,11 @@ def plan(
 ) -> tuple[PlannedRun, Estimate | None]:
     """What a run would be about, and what it would take. Raises MaploopError saying why it cannot be."""
     remembered = parameters_of_run(found.database, found.project, model, parameters)
-    predictor = open_predictor(found.project, model, remembered, database=found.database)
+    asked = ""
+    if not is_missing(key_of(model)):
+        asked = open_predictor(found.project, model, remembered, database=found.database).prompt_hash
     with found.database.read() as connection:
-        planned = plan_run(connection, found.project, model, choice, prompt_hash=predictor.prompt_hash, again=again)
+        planned = plan_run(connection, found.project, model, choice, prompt_hash=asked, again=again)
     return planned, estimate_run(found.database, found.project, model, remembered, len(planned.tiles))
 
 

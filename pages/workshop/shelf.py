@@ -11,6 +11,7 @@ from pages.links import open_page, plain
 from pages.workshop.add import show_add
 from pages.workshop.words import LEARN_ON, NOTHING, SHORT, counted, filled, go_to
 
+FIGURES = {"tp": "right", "fp": "wrong", "fn": "missed", "f1": "F1"}
 BACKENDS = {
     "local": "local",
     "chat": "chat",
@@ -105,14 +106,17 @@ def show_measured(model: ModelView) -> None:
         if model.dataset_id:
             st.caption("No tile of its dataset is for validation, so it was not measured.")
         return
-    rows = [{"class": name, **scores} for name, scores in measured["classes"].items()]
+    overall = {key: value for key, value in measured.items() if key not in ("tiles", "classes")}
     st.dataframe(
-        [*rows, {"class": "all", **{key: value for key, value in measured.items() if key not in ("tiles", "classes")}}],
+        [
+            {"class": name, **{FIGURES.get(key, key): value for key, value in scores.items()}}
+            for name, scores in (*measured["classes"].items(), ("all", overall))
+        ],
         hide_index=True,
         key="measured",
         placeholder=NOTHING,
         width="content",
-        column_config=dict.fromkeys(("f1", "precision", "recall"), st.column_config.NumberColumn(format="%.3f")),
+        column_config=dict.fromkeys(("F1", "precision", "recall"), st.column_config.NumberColumn(format="%.3f")),
     )
     learned = f", learned from {counted(model.parameters['tiles'], 'tile')}" if "tiles" in model.parameters else ""
     st.caption(plain(f"On {counted(measured['tiles'], 'tile')} of the validation split{learned}."))

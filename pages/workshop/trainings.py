@@ -1,11 +1,10 @@
 """Trainings: how far those under way are, and every one with its events, curves and checkpoints."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import streamlit as st
 
-from maploop.errors import MaploopError
 from maploop.tune.jobs import (
     CheckpointView,
     EventView,
@@ -22,6 +21,7 @@ from maploop.work.office import foreman_of, wake, watch_of
 from pages.charts import lines_by_step
 from pages.common import Context
 from pages.links import plain
+from pages.workshop.acts import act
 from pages.workshop.words import (
     NOTHING,
     SHORT,
@@ -32,7 +32,6 @@ from pages.workshop.words import (
     go_to,
     money,
     say_next,
-    show_error,
     tiles_are_left,
 )
 
@@ -131,18 +130,6 @@ def pause(found: Context, job: JobView) -> None:
     """Ask for a training to be paused at the server."""
     with found.database.write() as connection:
         pause_job(connection, found.project, job.id)
-
-
-def act(found: Context, says: str, do: Callable[[], Any]) -> None:
-    """Do something, wake who does the rest, and say so on the page as it is drawn next."""
-    try:
-        do()
-    except MaploopError as error:  # it ended meanwhile
-        show_error(error)
-        return
-    wake(found.database)
-    say_next(says)
-    st.rerun()
 
 
 def show_trainings(found: Context, jobs: Sequence[JobView]) -> None:
