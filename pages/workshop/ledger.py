@@ -7,7 +7,7 @@ import streamlit as st
 from maploop.ledger import Entry, Total, ledger_of, total, totals
 from pages.common import Context
 from pages.workshop.prices import show_prices
-from pages.workshop.words import NOTHING, counted, duration, money
+from pages.workshop.words import NOTHING, counted, duration, localized, money
 
 BY = {"project": "Project", "model": "Model", "run": "Run or training"}
 
@@ -43,7 +43,11 @@ def show_entries(entries: list[Entry]) -> None:
         hide_index=True,
         key="ledger",
         placeholder=NOTHING,
-        column_config={"cost": right, "estimated": right},
+        column_config={
+            **localized("runs and trainings", "tokens in", "of them cached", "out"),
+            "cost": right,
+            "estimated": right,
+        },
     )
     st.caption("Cost is what servers reported, at the price that held then. An unknown price is unknown, not zero.")
 

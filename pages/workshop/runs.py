@@ -12,7 +12,7 @@ from maploop.work import runs
 from pages.common import Context
 from pages.links import open_page, plain
 from pages.workshop.acts import act
-from pages.workshop.words import AT_WORK, NOTHING, SHORT, cost_of, counted, filled
+from pages.workshop.words import AT_WORK, NOTHING, SHORT, cost_of, counted, filled, localized
 
 FAILURES = {
     "imagery": "the imagery cannot be read",
@@ -50,6 +50,7 @@ def show_runs(found: Context, known: list[RunView]) -> None:
         key="runs",
         placeholder=NOTHING,
         column_config={
+            **localized("run", "tiles", "done", "failed", "features", "tokens in", "cached", "out"),
             "cost": st.column_config.TextColumn(alignment="right"),
             "seconds": st.column_config.NumberColumn(format="localized", help="Of work, summed over tiles."),
             "prompt": st.column_config.TextColumn(
@@ -72,12 +73,14 @@ def run_row(run: RunView) -> dict[str, Any]:
     """A run as a row of the table."""
     from_file = run.backend == "file" or bool(run.source)
     used = run.usage
-    row = {"run": run.id, "model": run.model, "tiles": run.tiles}
-    if run.status in AT_WORK:  # what is told above, and changes while one looks
-        return {**row, "status": "under way"}
+    status = "imported" if from_file else run.status
+    if run.status in AT_WORK:  # how far it is stands above, and changes while one looks
+        status = "under way"
+    row = {"run": run.id, "model": run.model, "status": status, "tiles": run.tiles}
+    if run.status in AT_WORK:
+        return row
     return {
         **row,
-        "status": "imported" if from_file else run.status,
         "done": None if from_file else run.done,
         "failed": None if from_file else run.failed,
         "features": run.report.get("imported") if from_file else run.features,
@@ -93,9 +96,12 @@ def run_row(run: RunView) -> dict[str, Any]:
 
 def show_run(found: Context, run: RunView) -> None:
     """One run: what came of its features, why it stopped, its failed tiles, and what may be done now."""
+    if run.status in AT_WORK:
+        st.caption("It is under way: what comes of it is told here when it is over.")
+        return
     with st.container(border=True, key="one_run"):
         counts = [f"{run.report[name]:,} {words}" for name, words in REPORTED.items() if run.report.get(name)]
-        st.markdown(plain(", ".join(counts) or "Nothing was found so far.").capitalize())
+        st.markdown(plain(", ".join(counts) or "Nothing was found.").capitalize())
         if run.error:
             st.error(plain(run.error), icon=":material/error:")
         with found.database.read() as connection:

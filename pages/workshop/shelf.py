@@ -9,7 +9,7 @@ from maploop.predict.models import ModelView, list_models
 from pages.common import Context
 from pages.links import open_page, plain
 from pages.workshop.add import show_add
-from pages.workshop.words import LEARN_ON, NOTHING, SHORT, counted, filled, go_to
+from pages.workshop.words import LEARN_ON, NOTHING, SHORT, counted, filled, go_to, localized
 
 FIGURES = {"tp": "right", "fp": "wrong", "fn": "missed", "f1": "F1"}
 BACKENDS = {
@@ -46,10 +46,10 @@ def show_table(models: list[ModelView], runs: list[RunView]) -> None:
         key="models",
         placeholder=NOTHING,
         column_config={
+            **localized("runs", "features"),
             "F1": st.column_config.NumberColumn(
                 format="%.3f", help="On the validation split of its dataset, measured when it was tuned."
             ),
-            "seconds a tile": st.column_config.NumberColumn(format="%.2f"),
         },
     )
 

@@ -30,6 +30,7 @@ from pages.workshop.words import (
     ended_since,
     filled,
     go_to,
+    localized,
     money,
     say_next,
     tiles_are_left,
@@ -142,7 +143,10 @@ def show_trainings(found: Context, jobs: Sequence[JobView]) -> None:
         hide_index=True,
         key="trainings",
         placeholder=NOTHING,
-        column_config=dict.fromkeys(("cost", "estimated"), st.column_config.TextColumn(alignment="right")),
+        column_config={
+            **localized("trained tokens"),
+            **dict.fromkeys(("cost", "estimated"), st.column_config.TextColumn(alignment="right")),
+        },
     )
     by_id = {each.id: each for each in jobs}
     picked = st.selectbox(
