@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maploop.cli_evaluate import evaluate
-from maploop.cli_models import model_app, tune
+from maploop.cli_models import model_app
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
 from maploop.cli_predict import predict
+from maploop.cli_tuning import tune, tuning_app
 from maploop.errors import InputError, MaploopError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ app.add_typer(model_app, name="model")
 app.command("evaluate")(evaluate)
 app.command("predict")(predict)
 app.command("tune")(tune)
+app.add_typer(tuning_app, name="tuning")
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO, ...")]

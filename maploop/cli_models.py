@@ -1,11 +1,11 @@
-"""`maploop model` and `maploop tune`: models of a project, and new ones from its datasets."""
+"""`maploop model`: models of a project that can be asked."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maploop.cli_output import progress, say, say_json
+from maploop.cli_output import say, say_json
 from maploop.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,12 +46,19 @@ def add(
     others: Annotated[
         list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="Another one; may be given often.")
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="ID", help="The dataset it was tuned on, for one that was trained elsewhere.")
+    ] = None,
+    parent: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="The model of the project it was made of.")
+    ] = None,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a model to a project; nothing is sent to it."""
     from maploop.database import open_database  # noqa: PLC0415
-    from maploop.predict.models import add_model  # noqa: PLC0415
+    from maploop.dataset.datasets import dataset_of  # noqa: PLC0415
+    from maploop.predict.models import add_model, load_model  # noqa: PLC0415
     from maploop.predict.registry import checked_parameters  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
@@ -69,9 +76,22 @@ def add(
     parameters = checked_parameters(
         backend, identifier, {name: each for name, each in given.items() if each is not None}
     )
-    with open_database(db).write() as connection:
+    database = open_database(db)
+    with database.read() as connection:
         view = load_project(connection, project)
-        model = add_model(connection, view, name, backend, identifier=identifier, parameters=parameters)
+        parent_id = load_model(connection, view, parent).id if parent else None
+    dataset_id = dataset_of(database, view, dataset).id if dataset else None
+    with database.write() as connection:
+        model = add_model(
+            connection,
+            view,
+            name,
+            backend,
+            identifier=identifier,
+            parameters=parameters,
+            parent_id=parent_id,
+            dataset_id=dataset_id,
+        )
     if as_json:
         say_json(_told(model))
     else:
@@ -118,50 +138,3 @@ def _told(model: "ModelView") -> dict[str, Any]:
         "parent": model.parent,
         "dataset": model.dataset_id,
     }
-
-
-def tune(
-    project: ProjectName,
-    dataset: Annotated[str, typer.Option(metavar="ID", help="A frozen dataset, or the first digits of its id.")],
-    base: Annotated[str, typer.Option(metavar="MODEL", help="The model to go on from, or local for a fresh one.")],
-    name: Annotated[
-        str | None, typer.Option(metavar="NEW", help="The new model's name; else after base and dataset.")
-    ] = None,
-    db: Url = None,
-    as_json: AsJson = False,
-) -> None:
-    """Train a new model on a frozen dataset: on its train split, measured on its validation split."""
-    from maploop.database import open_database  # noqa: PLC0415
-    from maploop.project import load_project  # noqa: PLC0415
-    from maploop.tune.tuning import tune as make_model  # noqa: PLC0415
-
-    database = open_database(db)
-    with database.read() as connection:
-        view = load_project(connection, project)
-    with progress() as report:
-        model = make_model(
-            database, view, dataset, base, name=name, hear=lambda share, text: report(f"{share:.0%} {text}")
-        )
-    if as_json:
-        say_json(
-            {
-                "model": model.name,
-                "backend": model.backend,
-                "parent": model.parent,
-                "dataset": model.dataset_id,
-                **model.parameters,
-            }
-        )
-    else:
-        _say_model(model)
-
-
-def _say_model(model: "ModelView") -> None:
-    say(f"Made {model.name!r} from {model.parameters['tiles']:,} tiles in {model.parameters['seconds']:.0f} s.")
-    measured = model.parameters["validation"]
-    if not measured:
-        say("No tile of the dataset is for validation, so it was not measured.")
-    elif measured["f1"] is None:
-        say(f"Nothing is on the {measured['tiles']:,} validation tiles, and it found nothing there.")
-    else:
-        say(f"F1 {measured['f1']:.3f} on {measured['tiles']:,} validation tiles.")

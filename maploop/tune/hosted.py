@@ -101,6 +101,22 @@ class HostedJob:
                 return job
             self._pass_time(PAUSED_SECONDS if job.status == "paused" else POLL_SECONDS)
 
+    def look_once(self) -> None:
+        """Meet a person's wish and write down how the training is, and no more: nothing is sent or ordered.
+
+        Raises ServerBusyError, ServerRefusedError.
+        """
+        row, job = self._row(), self._load()
+        remote_id = job.remote_id
+        if remote_id is None and row.asked_at is not None:
+            remote_id = self.remote.find_job(row.token)
+        if remote_id is None:
+            return
+        self._note(remote_id=remote_id)
+        if job.wish is not None:
+            self._meet(remote_id, job.wish)
+        self._look(remote_id)
+
     def _step(self) -> bool:
         """Bring it one look further -> whether it is over."""
         self._heed_cancelled()

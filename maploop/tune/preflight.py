@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Connection
 
 from maploop.database import Database
-from maploop.dataset.datasets import DatasetView, load_dataset
+from maploop.dataset.datasets import DatasetView, dataset_of
 from maploop.dataset.manifest import imageless_tiles, untrainable_tiles
 from maploop.dataset.reading import Sources
 from maploop.dataset.snapshot import Snapshot
@@ -60,15 +60,6 @@ def preflight(
     return _Desk(database, project, dataset, parent, base, new, asked, hyperparameters or Hyperparameters()).plan(
         clients, sources, progress, today or datetime.now(UTC).date()
     )
-
-
-def dataset_of(database: Database, project: ProjectView, dataset_id: str) -> DatasetView:
-    """A dataset of the project. Raises NotFoundError, InputError."""
-    dataset = load_dataset(database, dataset_id)
-    if dataset.project_id != project.id:
-        msg = f"Dataset {dataset.id[:12]} is not one of {project.name!r}: list its datasets on the Dataset page."
-        raise InputError(msg)
-    return dataset
 
 
 def _parent(connection: Connection, project: ProjectView, base: str) -> ModelView | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from maploop.database import Database
+from maploop.dataset.datasets import dataset_of
 from maploop.dataset.reading import Sources
 from maploop.errors import InputError
 from maploop.predict.local import LocalModel
@@ -11,7 +12,7 @@ from maploop.predict.models import ModelView, add_model, check_model_name, list_
 from maploop.project import ProjectView
 from maploop.settings import get_settings
 from maploop.tune.naming import FRESH_LOCAL, free_name
-from maploop.tune.preflight import dataset_of, local_plan
+from maploop.tune.preflight import local_plan
 from maploop.tune.records import add_job
 from maploop.tune.work import carry_out_job
 

@@ -1,6 +1,7 @@
 """Trainings as work: begun when somebody has confirmed the plan, carried out by whoever takes them up."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -94,19 +95,13 @@ def carry_out_job(
                     database, project, job, worker, hear, lambda: pulse.wish == "cancel" or cancelled(), sources
                 )
             else:
-                parameters = ChatParameters.of(job.preflight.get("parameters", {}))
-                HostedJob(
-                    database,
-                    project,
-                    load_dataset(database, job.dataset_id),
-                    job_id,
-                    worker,
-                    Remote((clients or _clients())(parameters), job.base_url, job.base),
-                    sources,
-                    hear,
-                    cancelled,
-                    wait,
-                    now,
+                replace(
+                    _hosted(database, project, job, worker, clients),
+                    sources=sources,
+                    hear=hear,
+                    cancelled=cancelled,
+                    wait=wait,
+                    now=now,
                 ).carry_out()
         except TuningCancelledError:
             with database.write() as connection:
@@ -123,6 +118,30 @@ def carry_out_job(
                 let_go(connection, job_id, worker)
     with database.read() as connection:
         return load_job(connection, project, job_id)
+
+
+def meet_wish(database: Database, project: ProjectView, job_id: int, clients: Clients | None = None) -> JobView:
+    """Do at the server what a person wishes of a training that nobody has in hand, look at it once, and let go.
+
+    Raises ConflictError when somebody took it up, InputError when the server cannot be asked.
+    """
+    worker = new_worker()
+    with database.write() as connection:
+        job = take_job(connection, project, job_id, worker)
+    try:
+        if job.trainer == "openai":
+            _hosted(database, project, job, worker, clients).look_once()
+    finally:
+        with database.write() as connection:
+            let_go(connection, job_id, worker)
+    with database.read() as connection:
+        return load_job(connection, project, job_id)
+
+
+def _hosted(database: Database, project: ProjectView, job: JobView, worker: str, clients: Clients | None) -> HostedJob:
+    parameters = ChatParameters.of(job.preflight.get("parameters", {}))
+    remote = Remote((clients or _clients())(parameters), job.base_url, job.base)
+    return HostedJob(database, project, load_dataset(database, job.dataset_id), job.id, worker, remote)
 
 
 def _stopped(database: Database, job_id: int, worker: str, error: str) -> None:

@@ -13,7 +13,7 @@ import jinja2
 import orjson
 
 from maploop.database import Database
-from maploop.dataset.datasets import Progress
+from maploop.dataset.datasets import Progress, dataset_of
 from maploop.dataset.export import ExportReport, write_export
 from maploop.dataset.formats import Format
 from maploop.dataset.job import Job
@@ -27,7 +27,6 @@ from maploop.errors import InputError
 from maploop.project import ProjectView
 from maploop.tune.bundle.bases import Family, check_base, family_of
 from maploop.tune.bundle.lines import TRAINERS, Trainer, preference, supervised, told_by
-from maploop.tune.preflight import dataset_of
 from maploop.tune.remote import suffix_of
 
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
