@@ -45,7 +45,7 @@ ACCURACIES = {
     "valid_accuracy": "validation",
     "full_valid_mean_token_accuracy": "validation, whole file",
 }
-SHOWN_EVENTS = 200
+SHOWN_EVENTS, LATEST_EVENTS = 200, 3
 
 
 def say_begun(found: Context, job: JobView) -> NoReturn:
@@ -96,8 +96,8 @@ def _show_going(found: Context, job: JobView) -> None:
         with found.database.read() as connection:
             events = job_events(connection, job.id)
         show_curves(events, [], f"going_{job.id}")
-        if events:
-            st.caption(plain(f"{events[-1].at:%H:%M:%S} UTC · {events[-1].message}"))
+        for each in sorted(events, key=lambda event: event.id)[-LATEST_EVENTS:]:
+            st.caption(plain(f"{each.at:%H:%M:%S} UTC · {each.message}"))
 
 
 def _how_far(job: JobView, seconds_left: float | None) -> str:
@@ -208,7 +208,7 @@ def show_training(found: Context, job: JobView) -> None:
 
 
 def show_curves(events: Sequence[EventView], checkpoints: Sequence[CheckpointView], key: str) -> None:
-    """Loss and accuracy by step, where the trainer tells them."""
+    """Loss and accuracy by step, where the trainer has told them more than once."""
     told = [
         *((each.metrics.get("step"), each.metrics) for each in events),
         *((each.step, each.metrics) for each in checkpoints),
@@ -225,13 +225,15 @@ def show_curves(events: Sequence[EventView], checkpoints: Sequence[CheckpointVie
 
 
 def series(told: Sequence[tuple[Any, dict[str, Any]]], names: dict[str, str]) -> list[dict[str, Any]]:
-    """The values of some figures as rows of a chart, each step once."""
+    """The values of some figures as rows of a chart, each step once; none before there are two to draw a line between."""
     values = {
         (label, int(step)): float(metrics[name])
         for name, label in names.items()
         for step, metrics in told
         if isinstance(step, int | float) and isinstance(metrics.get(name), int | float)
     }
+    if len({step for _, step in values}) < 2:
+        return []
     return [{"series": label, "step": step, "value": value} for (label, step), value in values.items()]
 
 
