@@ -23,7 +23,9 @@ def open_predictor(
 ) -> Predictor:
     """Open a model of the project as a run asks for it: `parameters` are the run's.
 
-    The database is needed by runs that show examples. Raises MaploopError saying why it cannot predict.
+    The database is needed by runs that show examples, and by models that sharpen what another one predicted.
+
+    Raises MaploopError saying why it cannot predict.
     """
     # Each backend brings libraries that take a second to import, and a run needs one of them.
     predictor: Predictor
@@ -38,6 +40,11 @@ def open_predictor(
 
             _check_unasked(model, parameters)
             predictor = WholeAreaPredictor(open_model(model.identifier))
+        case "transformers":
+            from maploop.predict.hub.opening import open_hub_model  # noqa: PLC0415
+
+            _check_unasked(model, parameters)
+            predictor = open_hub_model(project, model, database=database)
         case "file":
             msg = f"The predictions of {model.name!r} come from files, it cannot predict: import another file of them."
             raise InputError(msg)
