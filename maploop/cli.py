@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maploop.cli_evaluate import evaluate
-from maploop.cli_models import predict, tune
+from maploop.cli_models import model_app, tune
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
+from maploop.cli_predict import predict
 from maploop.errors import InputError, MaploopError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ project_app = typer.Typer(help="Projects and their classes.", rich_markup_mode=N
 import_app = typer.Typer(help="Imagery, predictions and known truth.", rich_markup_mode=None)
 app.add_typer(project_app, name="project")
 app.add_typer(import_app, name="import")
+app.add_typer(model_app, name="model")
 app.command("evaluate")(evaluate)
 app.command("predict")(predict)
 app.command("tune")(tune)

@@ -1,6 +1,7 @@
-"""`maploop predict` and `maploop tune`: models at work on a project, and new ones from its datasets."""
+"""`maploop model` and `maploop tune`: models of a project, and new ones from its datasets."""
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,9 +9,7 @@ from maploop.cli_output import progress, say, say_json
 from maploop.errors import InputError
 
 if TYPE_CHECKING:
-    from maploop.predict.history import RunView
     from maploop.predict.models import ModelView
-    from maploop.predict.run import RunProgress
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 Url = Annotated[
@@ -19,69 +18,106 @@ Url = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
+model_app = typer.Typer(help="Models that can be asked.", rich_markup_mode=None)
 
-def predict(
+
+@model_app.command("add")
+def add(
     project: ProjectName,
-    model: Annotated[str, typer.Option(metavar="NAME", help="The model that predicts.")],
-    tiles: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most so many tiles, those most worth knowing.")
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the model is called here.")],
+    backend: Annotated[str, typer.Option(metavar="BACKEND", help="chat: any server that speaks OpenAI's API.")],
+    identifier: Annotated[str, typer.Option(metavar="ID", help="The vendor's id of the model.")],
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Where the server's routes begin; else OpenAI's.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All tiles with imagery.")] = False,
-    unreviewed: Annotated[
-        bool, typer.Option("--unreviewed", help="Tiles nobody finished; this is the default.")
-    ] = False,
-    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="All tiles of train, validation or test.")] = None,
-    tile: Annotated[
-        list[str] | None, typer.Option("--tile", metavar="Z/X/Y", help="This tile; may be given often.")
+    key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The variable or secret that holds the key, never the key.")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also tiles that the model has predicted already.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the model's last unfinished run.")] = False,
+    dialect: Annotated[
+        str | None, typer.Option(metavar="D", help="How it writes coordinates: openai, qwen, pixels, gemini.")
+    ] = None,
+    detail: Annotated[str | None, typer.Option(metavar="D", help="low, high, auto or original.")] = None,
+    structured: Annotated[str | None, typer.Option(metavar="S", help="auto, strict or plain.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens of an answer, at most.")] = None,
+    temperature: Annotated[float | None, typer.Option(metavar="T", help="0 to 2.")] = None,
+    priced_as: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its name in the table of prices, as for a deployment at Azure.")
+    ] = None,
+    others: Annotated[
+        list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="Another one; may be given often.")
+    ] = None,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a model over tiles; what it has predicted already is not asked again."""
+    """Add a model to a project; nothing is sent to it."""
     from maploop.database import open_database  # noqa: PLC0415
-    from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
-    from maploop.predict.choosing import TileChoice, split_named  # noqa: PLC0415
-    from maploop.predict.history import last_unfinished  # noqa: PLC0415
-    from maploop.predict.models import load_model  # noqa: PLC0415
-    from maploop.predict.registry import open_predictor  # noqa: PLC0415
-    from maploop.predict.run import PredictReport, carry_out, predict_tiles  # noqa: PLC0415
+    from maploop.predict.models import add_model  # noqa: PLC0415
+    from maploop.predict.registry import checked_parameters  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
-    scopes = {"--all": every, "--unreviewed": unreviewed, "--split": split is not None, "--tile": bool(tile)}
-    told = [name for name, given in scopes.items() if given]
-    if len(told) > 1:
-        msg = f"{' and '.join(told)} do not go together: choose one."
-        raise InputError(msg)
-    if resume and (told or tiles is not None or again):
-        msg = "--resume goes on with the tiles of the run: leave out what chooses others."
-        raise InputError(msg)
-    choice = TileChoice(
-        "all" if every else "unreviewed",
-        split_named(split) if split is not None else None,
-        tiles,
-        [parse_tile(each) for each in tile or ()],
+    given = {
+        "base_url": base_url,
+        "key": key,
+        "dialect": dialect,
+        "detail": detail,
+        "structured": structured,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "priced_as": priced_as,
+        **dict(_named(each) for each in others or ()),
+    }
+    parameters = checked_parameters(
+        backend, identifier, {name: each for name, each in given.items() if each is not None}
     )
-    database = open_database(db)
-    with database.read() as connection:
+    with open_database(db).write() as connection:
         view = load_project(connection, project)
-        found = load_model(connection, view, model)
-        run = last_unfinished(connection, view, found) if resume else None
-    predictor = open_predictor(view, found)
-    with progress() as report:
-
-        def hear(now: "RunProgress") -> None:
-            report(f"{now.done + now.failed + round(now.under_way):,} of {now.tiles:,} tiles")
-
-        if run is not None:
-            answer = PredictReport(carry_out(database, view, run.id, predictor, hear=hear), 0)
-        else:
-            answer = predict_tiles(database, view, found, predictor, choice, again=again, hear=hear)
+        model = add_model(connection, view, name, backend, identifier=identifier, parameters=parameters)
     if as_json:
-        say_json(answer.to_json())
+        say_json(_told(model))
     else:
-        _say_run(answer.run, answer.known)
+        say(f"Added {model.name!r}: {model.identifier} ({model.backend}).")
+
+
+@model_app.command("list")
+def list_all(project: ProjectName, db: Url = None, as_json: AsJson = False) -> None:
+    """The models of a project, oldest first."""
+    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.predict.models import list_models  # noqa: PLC0415
+    from maploop.project import load_project  # noqa: PLC0415
+
+    with open_database(db).read() as connection:
+        models = list_models(connection, load_project(connection, project))
+    if as_json:
+        say_json({"models": [_told(each) for each in models]})
+        return
+    for each in models:
+        made = f", from {each.parent}" if each.parent else ""
+        say(f"{each.name}: {each.backend} {each.identifier}{made}")
+    if not models:
+        say("No models yet: add one with maploop model add, or train one with maploop tune.")
+
+
+def _named(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE`, the value as JSON where it is some."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        msg = f"{name[:40]!r} is not a parameter: write NAME=VALUE."
+        raise InputError(msg)
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value
+
+
+def _told(model: "ModelView") -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "backend": model.backend,
+        "identifier": model.identifier,
+        "parameters": model.parameters,
+        "parent": model.parent,
+        "dataset": model.dataset_id,
+    }
 
 
 def tune(
@@ -118,21 +154,6 @@ def tune(
         )
     else:
         _say_model(model)
-
-
-def _say_run(run: "RunView | None", known: int) -> None:
-    before = f" {known:,} were predicted before; --again asks anew." if known else ""
-    if run is None:
-        say(f"Nothing to predict.{before}")
-        return
-    done = f"{run.done:,} of {run.tiles:,} tiles, {run.features:,} features"
-    say(f"Run {run.id} of {run.model} {run.status}: {done}.{before}")
-    if run.failures:
-        say(
-            f"{run.failed:,} tiles failed: "
-            + ", ".join(f"{count:,} {kind}" for kind, count in run.failures.items())
-            + "."
-        )
 
 
 def _say_model(model: "ModelView") -> None:

@@ -5,6 +5,7 @@ derived: what the decisions so far say of one thing on the ground, kept up to da
 """
 
 from db.models.base import Base
+from db.models.batch import Batch, BatchTile
 from db.models.dataset import Dataset
 from db.models.prediction import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, Tile
@@ -15,6 +16,8 @@ __all__ = [
     "Audit",
     "AuditSample",
     "Base",
+    "Batch",
+    "BatchTile",
     "Claim",
     "Dataset",
     "Decision",

@@ -102,6 +102,7 @@ class Assignment:
     stopped     True when nothing new is to be begun; what is under way, and paid for, is still wanted
     report      hears how many tiles of the outcomes to come are through
     used        what the run used for the tiles that are not among these
+    run_id, worker  whose work this is, for a predictor that keeps records of its own
     """
 
     tiles: Sequence[Tile]
@@ -111,6 +112,8 @@ class Assignment:
     stopped: Callable[[], bool] = lambda: False
     report: Callable[[float], None] = lambda _: None
     used: Usage = NOTHING_USED
+    run_id: int = 0
+    worker: str = ""
 
     def pixels(self, tile: Tile) -> NDArray[np.uint8]:
         """RGBA pixels of a tile, (size, size, 4), on these tiles or beside them; all 0 where there is no imagery.
@@ -123,6 +126,10 @@ class Assignment:
 
 class RunEndsError(ConflictError):
     """A run comes to its end as it was told to, with tiles left: a budget is used up. They stay pending."""
+
+
+class AnswersLaterError(ConflictError):
+    """The answers come later, and nobody wants to wait: the run is put down as it is, for anybody to take up again."""
 
 
 class Predictor(Protocol):
@@ -141,7 +148,7 @@ class Predictor(Protocol):
     def predict(self, assignment: Assignment) -> Iterator[Sequence[Outcome]]:
         """One outcome for each tile, those that are ready together; they are on disk before the next are asked for.
 
-        Trouble with a tile is a failure in its outcome. Raises RunEndsError when the run was to end here, and another
-        MaploopError when it is no use to go on.
+        Trouble with a tile is a failure in its outcome. Raises RunEndsError when the run was to end here,
+        AnswersLaterError when there is nothing to do but wait, and another MaploopError when it is no use to go on.
         """
         ...

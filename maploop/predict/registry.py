@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maploop.database import Database
 from maploop.errors import InputError
@@ -10,6 +10,10 @@ from maploop.predict.models import ModelView
 from maploop.predict.predictor import Predictor
 from maploop.project import ProjectView
 
+if TYPE_CHECKING:
+    from maploop.predict.chat.estimate import Estimate
+
+MAX_IDENTIFIER = 300
 _NOTHING_ASKED: Mapping[str, Any] = MappingProxyType({})
 _OF_CHAT_MODELS = ("shots", "retrieve", "budget")
 
@@ -68,6 +72,42 @@ def parameters_of_run(
     from maploop.predict.chat.opening import chat_parameters_of_run  # noqa: PLC0415
 
     return chat_parameters_of_run(database, project, model, parameters)
+
+
+def estimate_run(
+    database: Database, project: ProjectView, model: ModelView, parameters: Mapping[str, Any], tiles: int
+) -> "Estimate | None":
+    """What so many tiles will take of a model that counts tokens, None of another one. Needs no key.
+
+    `Estimate.to_json` belongs among the run's parameters, as `estimate`. Raises MaploopError.
+    """
+    if model.backend != "chat":
+        return None
+    from maploop.predict.chat.opening import estimate_chat  # noqa: PLC0415
+
+    return estimate_chat(database, project, model, parameters, tiles)
+
+
+def question_hash(database: Database, project: ProjectView, model: ModelView, parameters: Mapping[str, Any]) -> str:
+    """The prompt hash of a run of these parameters, without asking for a key. Raises MaploopError."""
+    if model.backend != "chat":
+        return open_predictor(project, model, parameters, database=database).prompt_hash
+    from maploop.predict.chat.opening import chat_hash  # noqa: PLC0415
+
+    return chat_hash(database, project, model, parameters)
+
+
+def checked_parameters(backend: str, identifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a model that somebody adds, as they are kept. Raises InputError."""
+    if backend != "chat":
+        msg = f"{backend!r} is not a backend of models that are added: use chat, train one, or import its predictions."
+        raise InputError(msg)
+    if not identifier.strip() or len(identifier) > MAX_IDENTIFIER or not identifier.isprintable():
+        msg = f"{identifier[:40]!r} is not the identifier of a model: use the vendor's id, such as gpt-4o."
+        raise InputError(msg)
+    from maploop.predict.chat.parameters import ChatParameters  # noqa: PLC0415
+
+    return ChatParameters.of(parameters).to_json()
 
 
 def _check_unasked(model: ModelView, parameters: Mapping[str, Any]) -> None:

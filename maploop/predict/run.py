@@ -21,7 +21,15 @@ from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView, load_run
 from maploop.predict.models import ModelView
 from maploop.predict.outcomes import feature_table
-from maploop.predict.predictor import NOTHING_USED, Assignment, Outcome, Predictor, RunEndsError, Usage
+from maploop.predict.predictor import (
+    NOTHING_USED,
+    AnswersLaterError,
+    Assignment,
+    Outcome,
+    Predictor,
+    RunEndsError,
+    Usage,
+)
 from maploop.predict.runs import BEAT_SECONDS, beat, begin_run, end_run, new_worker, record_outcomes, take_run
 from maploop.predict.scene import Sources, source_of_tile, sources_of
 from maploop.predict.store import Covered, StoredRun, store_batch
@@ -111,9 +119,10 @@ def carry_out(
     """Predict the pending tiles of a run that nobody is at work on -> the run as it ended: finished or cancelled.
 
     `hear` is told how far it is, from this thread. Once `cancelled` says so, or somebody cancels the run, nothing new
-    is begun; what is under way is still stored. The same holds when its budget is used up, as its `error` then says.
-    Raises ConflictError when somebody is at work on it, InputError when it asks another question now, and whatever
-    stops the predictor, after which the run is `failed` and can be resumed.
+    is begun; what is under way is still stored. The same holds when its budget is used up, as its `error` then says. A
+    run whose answers come later is put down, and can be taken up at any time. Raises ConflictError when somebody is at
+    work on it, InputError when it asks another question now, and whatever stops the predictor, after which the run is
+    `failed` and can be resumed.
     """
     worker = new_worker()
     with database.write() as connection:
@@ -133,6 +142,8 @@ def carry_out(
                 stopped=pulse.stopped,
                 report=desk.say_under_way,
                 used=desk.used,
+                run_id=run_id,
+                worker=worker,
             )
             left = len(pending)
             for outcomes in predictor.predict(assignment):
@@ -145,6 +156,8 @@ def carry_out(
             status, error = ("cancelled" if left else "finished"), ""
         except RunEndsError as end:
             status, error = "cancelled", str(end)
+        except AnswersLaterError:
+            status, error = "running", ""
         except MaploopError as failure:
             error = str(failure)
             raise

@@ -40,7 +40,7 @@ def advance_batch(state: State, work: BatchWork) -> None:
     row, plan = work.row, work.plan
     status = row["status"]
     if status == "validating":
-        problems = [{"code": plan.fails, "line": None, "message": plan.fails, "param": None}] if plan.fails else []
+        problems = [{"code": plan.fails, "line": plan.at, "message": plan.fails, "param": None}] if plan.fails else []
         problems = problems or list(_problems(state, work))
         if problems:
             row["errors"] = {"object": "list", "data": problems[:100]}
@@ -53,6 +53,8 @@ def advance_batch(state: State, work: BatchWork) -> None:
         if plan.expires_after is not None and work.begun >= plan.expires_after:
             work.errors += [_expired(state, each) for each in work.custom_ids[work.begun :]]
             _finish(state, work, "expired")
+        elif plan.cancelled_after is not None and work.begun >= plan.cancelled_after:
+            _finish(state, work, "cancelled")
         elif work.begun == len(work.custom_ids):
             _become(state, work, "finalizing")
     elif status == "finalizing":
@@ -114,8 +116,8 @@ def _enqueued(state: State, work: BatchWork) -> int:
 
 def _work_off(state: State, work: BatchWork) -> None:
     end = len(work.custom_ids) if work.plan.pace is None else work.begun + work.plan.pace
-    if work.plan.expires_after is not None:
-        end = min(end, work.plan.expires_after)
+    for ends in (work.plan.expires_after, work.plan.cancelled_after):
+        end = end if ends is None else min(end, ends)
     for number, line in enumerate(_lines(state, work)):
         if work.begun <= number < end:
             _answer(state, work, line)

@@ -83,11 +83,16 @@ class Seen:
 
 @dataclass
 class BatchPlan:
-    """What a batch will meet: its own requests at a pace, expiry after so many of them, failure while validating."""
+    """What a batch will meet: its own requests at a pace, expiry or an end from outside after so many of them.
+
+    fails, at   an error code while it is validated, and the line that is at fault, if one is
+    """
 
     pace: int | None = None
     expires_after: int | None = None
-    fails: str | None = None  # an error code
+    cancelled_after: int | None = None
+    fails: str | None = None
+    at: int | None = None
 
 
 @dataclass

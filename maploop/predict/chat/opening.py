@@ -60,14 +60,9 @@ def open_chat(
 ) -> ChatPredictor:
     """A chat model, ready to predict as a run asks for it. With shots it needs the database. Raises MaploopError."""
     asking = Asking.of(parameters)
-    asked = _Asked(database, project, model, asking, sources)
+    asked = ChatQuestion(database, project, model, asking, sources)
     server = open_server(asked.parameters, http_client=http_client)
-    budget = Budget(
-        asking.budget,
-        asked.price,
-        input_tokens=asked.input_tokens(at_most=True),
-        max_tokens=asked.parameters.max_tokens,
-    )
+    budget = asked.budget()
     return ChatPredictor(
         Asker(
             server,
@@ -99,13 +94,13 @@ def estimate_chat(
 
     Needs no key. Raises MaploopError.
     """
-    asked = _Asked(database, project, model, Asking.of(parameters), sources)
+    asked = ChatQuestion(database, project, model, Asking.of(parameters), sources)
     answer = _answer_tokens(database, model) or round(asked.answer_tokens()) or ANSWER_TOKENS
     return estimate(tiles, asked.input_tokens(), answer, asked.parameters, asked.price)
 
 
-class _Asked:
-    """Everything that a run asks of a model, worked out."""
+class ChatQuestion:
+    """Everything that a run asks of a chat model, worked out."""
 
     def __init__(
         self,
@@ -134,6 +129,11 @@ class _Asked:
         else:
             with database.read() as connection:
                 self._pool = open_pool(connection, project, asking.pool)
+
+    def budget(self) -> Budget:
+        """What the run may cost. Raises InputError when that cannot be kept."""
+        most = self.input_tokens(at_most=True)
+        return Budget(self._asking.budget, self.price, input_tokens=most, max_tokens=self.parameters.max_tokens)
 
     def shots(self) -> Shots:
         """Who chooses the examples for a tile. Raises InputError for an unknown embedder."""
@@ -190,3 +190,8 @@ def _answer_tokens(database: Database, model: ModelView) -> int | None:
             .where(Run.model_id == model.id, RunTile.output_tokens > 0)
         ).one()
     return round(tokens / tiles) if tiles else None
+
+
+def chat_hash(database: Database, project: ProjectView, model: ModelView, parameters: Mapping[str, Any]) -> str:
+    """The prompt hash of a run, which needs no key. Raises MaploopError."""
+    return ChatQuestion(database, project, model, Asking.of(parameters), None).hash()

@@ -1,10 +1,10 @@
 """One server with its key: sends chat requests, and tells what came of each. The vendor's errors stop here."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -18,6 +18,8 @@ from maploop.predict.chat.pace import seconds_to_rest
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.predictor import Failure, FailureKind
 from maploop.settings import key_named
+
+T = TypeVar("T")
 
 _CONNECT_SECONDS: Final = 10.0
 _NO_KEY: Final = "none"  # the SDK wants one; servers without keys do not look
@@ -72,29 +74,39 @@ class ChatServer:
 
         Raises MaploopError when no request of this kind can succeed: the key, the model or the account is at fault.
         """
+
+        def send(client: openai.OpenAI) -> object:
+            return _json(client.post("/chat/completions", body=dict(body), cast_to=httpx2.Response).content)
+
+        return self.ask(send, f"model {str(body.get('model', ''))!r}", today)
+
+    def ask(self, send: Callable[[openai.OpenAI], T], what: str, today: datetime) -> T | Trouble:
+        """What a call of the vendor's client brings, or a Trouble; `what` it is about, for people.
+
+        Raises MaploopError as `complete` does.
+        """
         try:
-            response = self._client.post("/chat/completions", body=dict(body), cast_to=httpx2.Response)
-            return _json(response.content)
-        except openai.APIConnectionError as error:
+            return send(self._client)
+        except (openai.APIConnectionError, httpx2.TransportError) as error:
             return self._silence(error)
         except openai.APIStatusError as error:
-            trouble = self._trouble(error, str(body.get("model", "")), today)
+            trouble = self._trouble(error, what, today)
         if isinstance(trouble, MaploopError):
             raise trouble  # outside of the handler: the vendor's error would show what it was sent
         return trouble
 
-    def _silence(self, error: openai.APIConnectionError) -> Trouble:
+    def _silence(self, error: openai.APIConnectionError | httpx2.TransportError) -> Trouble:
         never_sent = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-        if never_sent or not isinstance(error, openai.APITimeoutError):
+        if never_sent or not isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
             failure = Failure("unreachable", f"{self.host} does not answer, or hangs up: see whether it is running.")
         else:
             failure = Failure("timeout", f"{self.host} gave no answer within {self._parameters.timeout:g} seconds.")
         return Trouble(failure, again=True, unanswered=not never_sent)
 
-    def _trouble(self, error: openai.APIStatusError, model: str, today: datetime) -> Trouble | MaploopError:
+    def _trouble(self, error: openai.APIStatusError, what: str, today: datetime) -> Trouble | MaploopError:
         said = self._without_key(error.message)
         status, code = error.status_code, str(error.code or "")
-        if fatal := self._fatal(status, code, model, said):
+        if fatal := self._fatal(status, code, what, said):
             return fatal
         if status == 429:
             failure = Failure("rate_limit", f"{self.host} wants fewer requests for longer than they are held back.")
@@ -110,7 +122,7 @@ class ChatServer:
             complaint=f"{error.message} {error.param or ''}",
         )
 
-    def _fatal(self, status: int, code: str, model: str, said: str) -> MaploopError | None:
+    def _fatal(self, status: int, code: str, what: str, said: str) -> MaploopError | None:
         name = self._parameters.key
         whose = f"the key in {name}" if name else "a request without a key"
         if status == 401:
@@ -119,10 +131,10 @@ class ChatServer:
         if status == 402 or code in _OUT_OF_MONEY:
             return ConflictError(f"The account of {whose} at {self.host} has no credit left: top it up, and resume.")
         if status == 403:
-            return AccessError(f"{self.host} does not let {whose} use {model!r}: ask for access to it. It says: {said}")
+            return AccessError(f"{self.host} does not let {whose} use {what}: ask for access to it. It says: {said}")
         if status in (404, 405):
             return NotFoundError(
-                f"{self.host} has no model {model!r} under {self._parameters.base_url}: correct the identifier or the "
+                f"{self.host} has no {what} under {self._parameters.base_url}: correct the identifier or the "
                 f"base URL. It says: {said}"
             )
         return None

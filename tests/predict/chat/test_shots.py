@@ -117,8 +117,8 @@ def test_vectors_are_kept_and_not_made_again(painted: Town, monkeypatch: pytest.
 
 
 def test_what_is_shown_belongs_to_the_question(painted: Town) -> None:
-    hashes = [painted.run(**asked).prompt_hash for asked in ({}, {"shots": 1}, {"shots": 2})]
-    hashes.append(painted.run(shots=2, retrieve=True).prompt_hash)
+    runs = [painted.run(), painted.run(shots=1), painted.run(shots=2), painted.run(shots=2, retrieve=True)]
+    hashes = [each.prompt_hash for each in runs]
     assert len(set(hashes)) == 4
     assert painted.predict(shots=2).run is None
     assert painted.predict(shots=2, retrieve=True).run is None

@@ -1,0 +1,24 @@
+"""A project of eight coloured tiles, and a model at the vendor of the tests."""
+
+import pytest
+
+from maploop.database import Database
+from maploop.predict.models import add_model
+from tests.builders import a_project, a_tile
+from tests.predict.batch.ground import World
+from tests.predict.ground import TILES
+from tests.vendor import Vendor
+from tests.vendor.fixtures import vendor
+
+__all__ = ["vendor"]
+
+
+@pytest.fixture
+def world(database: Database, vendor: Vendor) -> World:
+    """In three batches of at most three tiles."""
+    with database.write() as connection:
+        project = a_project(connection)
+        for column in range(TILES):
+            a_tile(connection, project, column)
+        model = add_model(connection, project, "town", "chat", identifier="gpt-4o")
+    return World(database, project, model, vendor)
