@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maploop.database import Database
 from maploop.errors import InputError
-from maploop.predict.models import ModelView
+from maploop.predict.models import ModelView, add_model
 from maploop.predict.predictor import Predictor
 from maploop.project import ProjectView
 
@@ -97,10 +97,26 @@ def question_hash(database: Database, project: ProjectView, model: ModelView, pa
     return chat_hash(database, project, model, parameters)
 
 
+def add_checked_model(
+    database: Database, project: ProjectView, name: str, backend: str, identifier: str, parameters: Mapping[str, Any]
+) -> ModelView:
+    """Add a model that somebody describes, of a backend that can be asked. Raises MaploopError."""
+    if backend == "transformers":
+        from maploop.predict.hub.opening import add_hub_model  # noqa: PLC0415
+
+        return add_hub_model(database, project, name, identifier, parameters)
+    kept = checked_parameters(backend, identifier, parameters)
+    with database.write() as connection:
+        return add_model(connection, project, name, backend, identifier=identifier, parameters=kept)
+
+
 def checked_parameters(backend: str, identifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a model that somebody adds, as they are kept. Raises InputError."""
+    """The parameters of a chat model that somebody adds, as they are kept. Raises InputError."""
     if backend != "chat":
-        msg = f"{backend!r} is not a backend of models that are added: use chat, train one, or import its predictions."
+        msg = (
+            f"{backend!r} is not a backend of models that are added: use chat or transformers, train one, or import "
+            "its predictions."
+        )
         raise InputError(msg)
     if not identifier.strip() or len(identifier) > MAX_IDENTIFIER or not identifier.isprintable():
         msg = f"{identifier[:40]!r} is not the identifier of a model: use the vendor's id, such as gpt-4o."
