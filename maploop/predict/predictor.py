@@ -21,6 +21,7 @@ FailureKind = Literal[
     "timeout",
     "server",  # the server failed
     "unreachable",  # no server there
+    "waiting",  # another model is to predict the tile first
 ]
 
 

@@ -225,7 +225,7 @@ def show_curves(events: Sequence[EventView], checkpoints: Sequence[CheckpointVie
 
 
 def series(told: Sequence[tuple[Any, dict[str, Any]]], names: dict[str, str]) -> list[dict[str, Any]]:
-    """The values of some figures as rows of a chart, each step once; none before there are two to draw a line between."""
+    """The values of some figures as rows of a chart, each step once; none before there are two to join."""
     values = {
         (label, int(step)): float(metrics[name])
         for name, label in names.items()
