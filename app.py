@@ -11,7 +11,7 @@ import streamlit as st
 
 from maploop.database import open_database
 from maploop.sample.seed import start_sample
-from maploop.settings import get_settings
+from maploop.settings import get_settings, hand_down_secrets
 from maploop.web import routes
 from maploop.work.office import start_work
 
@@ -32,6 +32,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     """Bring the database up to date before the first page; the rest is made, and gone on with, in the background."""
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_import_early, name="import-early", daemon=True).start()
+    if st.secrets.load_if_toml_exists():
+        hand_down_secrets(st.secrets)
     database = open_database()
     if get_settings().sample:
         start_sample(database)

@@ -25,8 +25,16 @@ model_app = typer.Typer(help="Models that can be asked.", rich_markup_mode=None)
 def add(
     project: ProjectName,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the model is called here.")],
-    backend: Annotated[str, typer.Option(metavar="BACKEND", help="chat: any server that speaks OpenAI's API.")],
-    identifier: Annotated[str, typer.Option(metavar="ID", help="The vendor's id of the model.")],
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="BACKEND",
+            help="chat: any server that speaks OpenAI's API; transformers: a folder, or of the Hugging Face hub.",
+        ),
+    ],
+    identifier: Annotated[
+        str, typer.Option(metavar="ID", help="The vendor's id of the model; a folder, or OWNER/NAME of the hub.")
+    ],
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Where the server's routes begin; else OpenAI's.")
     ] = None,
@@ -43,6 +51,18 @@ def add(
     priced_as: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its name in the table of prices, as for a deployment at Azure.")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="Of transformers: semantic, instance, detection, masks or sharpen."),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="LABEL=CLASS", help="Which of its labels is which class; may be given often."),
+    ] = None,
+    sharpen: Annotated[str | None, typer.Option(metavar="MODEL", help="The model whose polygons it sharpens.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(metavar="REV", help="Branch, tag or commit of the hub; else the newest.")
+    ] = None,
     others: Annotated[
         list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="Another one; may be given often.")
     ] = None,
@@ -55,11 +75,11 @@ def add(
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a model to a project; nothing is sent to it."""
+    """Add a model to a project; nothing is sent to it. Of the hub its settings are fetched, to see what it can do."""
     from maploop.database import open_database  # noqa: PLC0415
     from maploop.dataset.datasets import dataset_of  # noqa: PLC0415
-    from maploop.predict.models import add_model, load_model  # noqa: PLC0415
-    from maploop.predict.registry import checked_parameters  # noqa: PLC0415
+    from maploop.predict.models import load_model  # noqa: PLC0415
+    from maploop.predict.registry import add_checked_model  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
     given = {
@@ -71,27 +91,21 @@ def add(
         "max_tokens": max_tokens,
         "temperature": temperature,
         "priced_as": priced_as,
+        "task": task,
+        "labels": dict(_label(each) for each in labels) if labels else None,
+        "sharpen": sharpen,
+        "revision": revision,
         **dict(_named(each) for each in others or ()),
     }
-    parameters = checked_parameters(
-        backend, identifier, {name: each for name, each in given.items() if each is not None}
-    )
+    parameters = {name: each for name, each in given.items() if each is not None}
     database = open_database(db)
     with database.read() as connection:
         view = load_project(connection, project)
         parent_id = load_model(connection, view, parent).id if parent else None
     dataset_id = dataset_of(database, view, dataset).id if dataset else None
-    with database.write() as connection:
-        model = add_model(
-            connection,
-            view,
-            name,
-            backend,
-            identifier=identifier,
-            parameters=parameters,
-            parent_id=parent_id,
-            dataset_id=dataset_id,
-        )
+    model = add_checked_model(
+        database, view, name, backend, identifier, parameters, parent_id=parent_id, dataset_id=dataset_id
+    )
     if as_json:
         say_json(_told(model))
     else:
@@ -127,6 +141,14 @@ def _named(text: str) -> tuple[str, Any]:
         return name.strip(), json.loads(value)
     except json.JSONDecodeError:
         return name.strip(), value
+
+
+def _label(text: str) -> tuple[str, str]:
+    label, separator, class_name = text.rpartition("=")
+    if not separator or not label.strip() or not class_name.strip():
+        msg = f"{text[:60]!r} does not say which label is which class: write LABEL=CLASS."
+        raise InputError(msg)
+    return label.strip(), class_name.strip()
 
 
 def _told(model: "ModelView") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from db.models import Model, Project, Run
+from db.models import Model, Project, Run, TuningJob
 from maploop.predict.predictor import NOTHING_USED, Usage
 
 ESTIMATE = "estimate"  # among a run's parameters: what it was expected to take, {"tokens": n, "cost": USD or None}
@@ -15,11 +15,12 @@ ESTIMATE = "estimate"  # among a run's parameters: what it was expected to take,
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that was paid for, or done for nothing.
+    """One thing that is paid for, or done for nothing.
 
     what        run or tuning, with its number
     usage       as reported; its cost in USD is None where a price is unknown
     expected    tokens and USD as estimated before it began; None: it was not, or the price is unknown
+    is_billed   whether what it costs stands already; a training is billed at its end
     """
 
     project: str
@@ -31,6 +32,7 @@ class Entry:
     usage: Usage
     expected_tokens: int | None = None
     expected_cost: float | None = None
+    is_billed: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,20 @@ class Total:
 
 
 def ledger_of(connection: Connection) -> list[Entry]:
-    """Every run of every project that a model was asked in, newest first. Files of predictions cost nothing here."""
+    """Every run in which a model was asked and every training, of all projects, newest first.
+
+    Files of predictions cost nothing here.
+    """
+    entries = [*_runs(connection), *_trainings(connection)]
+    return sorted(entries, key=lambda each: each.begun_at, reverse=True)
+
+
+def _runs(connection: Connection) -> list[Entry]:
     rows = connection.execute(
         select(Run.__table__, Model.name.label("model"), Model.backend, Project.name.label("project"))
         .join(Model, Model.id == Run.model_id)
         .join(Project, Project.id == Run.project_id)
         .where(Model.backend != "file", Run.source == "")
-        .order_by(Run.id.desc())
     )
     return [
         Entry(
@@ -66,6 +75,27 @@ def ledger_of(connection: Connection) -> list[Entry]:
                 row.input_tokens, row.cached_tokens, row.cache_write_tokens, row.output_tokens, row.cost, row.seconds
             ),
             **_expected(row.parameters),
+        )
+        for row in rows
+    ]
+
+
+def _trainings(connection: Connection) -> list[Entry]:
+    rows = connection.execute(
+        select(TuningJob.__table__, Project.name.label("project")).join(Project, Project.id == TuningJob.project_id)
+    )
+    return [
+        Entry(
+            project=row.project,
+            model=row.name,
+            backend=row.trainer,
+            what=f"training {row.id}",
+            status=row.status,
+            begun_at=row.created_at,
+            usage=Usage(input_tokens=row.trained_tokens or 0, cost=row.cost),
+            expected_tokens=row.preflight.get("billed_tokens"),
+            expected_cost=row.cost_estimated if row.trainer != "local" else None,
+            is_billed=row.cost is not None or row.finished_at is not None,
         )
         for row in rows
     ]
@@ -92,6 +122,6 @@ def total(entries: list[Entry], *names: str) -> Total:
         entries=len(entries),
         usage=sum((each.usage for each in entries), NOTHING_USED),
         cost=sum(each.usage.cost or 0.0 for each in entries),
-        unpriced=sum(each.usage.cost is None for each in entries),
+        unpriced=sum(each.is_billed and each.usage.cost is None for each in entries),
         expected_cost=sum(expected) if expected else None,
     )

@@ -128,7 +128,7 @@ def lines_by_step(rows: Sequence[Mapping[str, Any]], title: str, *, percent: boo
         y=alt.Y(
             "value:Q", title=title, axis=alt.Axis(format="%" if percent else ".3~g"), scale=alt.Scale(zero=percent)
         ),
-        color=_colour("series", colours),
+        color=_colour("series", colours, shown=len(names) > 1),
         tooltip=[
             alt.Tooltip("series:N", title="of"),
             alt.Tooltip("step:Q", format=","),
@@ -144,9 +144,9 @@ def _data(rows: Sequence[Mapping[str, Any]]) -> alt.Data:
     return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
 
 
-def _colour(field: str, colours: Mapping[str, str]) -> alt.Color:
+def _colour(field: str, colours: Mapping[str, str], *, shown: bool = True) -> alt.Color:
     return alt.Color(
         f"{field}:N",
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(title=None, orient="bottom", columns=4, labelLimit=200),
+        legend=alt.Legend(title=None, orient="bottom", columns=4, labelLimit=200) if shown else None,
     )

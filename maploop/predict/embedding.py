@@ -12,10 +12,11 @@ from maploop.imagery.cache import DiskCache
 from maploop.imagery.info import ImagerySource
 from maploop.imagery.render import over_black
 from maploop.imagery.tilemath import Tile
+from maploop.predict.hub.embedder import PREFIX, HubEmbedder
 from maploop.settings import get_settings
 
 Vector = NDArray[np.float32]
-EMBEDDERS: Final = ("light",)
+EMBEDDERS: Final = ("light", f"{PREFIX}FOLDER", f"{PREFIX}OWNER/NAME@COMMIT")
 _CACHE_BYTES: Final = 500_000_000
 
 
@@ -59,6 +60,8 @@ def embedder_named(name: str) -> Embedder:
     """The embedder of a name. Raises InputError naming those there are."""
     if name == "light":
         return LightEmbedder()
+    if name.startswith(PREFIX):
+        return HubEmbedder(name.removeprefix(PREFIX))
     msg = f"{name!r} is not known to tell which tiles look alike: use {', '.join(EMBEDDERS)}."
     raise InputError(msg)
 

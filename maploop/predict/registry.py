@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maploop.database import Database
 from maploop.errors import InputError
-from maploop.predict.models import ModelView
+from maploop.predict.models import ModelView, add_model
 from maploop.predict.predictor import Predictor
 from maploop.project import ProjectView
 
@@ -28,8 +28,9 @@ def open_predictor(
 ) -> Predictor:
     """Open a model of the project as a run asks for it: `parameters` are the run's.
 
-    The database is needed by runs that show examples or go in batches. A run in batches that does not wait for them is
-    put down once they are submitted. Raises MaploopError saying why it cannot predict.
+    The database is needed by runs that show examples or go in batches, and by models that sharpen what another one
+    predicted. A run in batches that does not wait for them is put down once they are submitted. Raises MaploopError
+    saying why it cannot predict.
     """
     # Each backend brings libraries that take a second to import, and a run needs one of them.
     predictor: Predictor
@@ -48,6 +49,11 @@ def open_predictor(
 
             _check_unasked(model, parameters)
             predictor = WholeAreaPredictor(open_model(model.identifier))
+        case "transformers":
+            from maploop.predict.hub.opening import open_hub_model  # noqa: PLC0415
+
+            _check_unasked(model, parameters)
+            predictor = open_hub_model(project, model, database=database)
         case "file":
             msg = f"The predictions of {model.name!r} come from files, it cannot predict: import another file of them."
             raise InputError(msg)
@@ -96,10 +102,48 @@ def question_hash(database: Database, project: ProjectView, model: ModelView, pa
     return chat_hash(database, project, model, parameters)
 
 
+def add_checked_model(
+    database: Database,
+    project: ProjectView,
+    name: str,
+    backend: str,
+    identifier: str,
+    parameters: Mapping[str, Any],
+    *,
+    parent_id: int | None = None,
+    dataset_id: str | None = None,
+) -> ModelView:
+    """Add a model that somebody describes, of a backend that can be asked; it may say what it was tuned from and on.
+
+    Raises MaploopError.
+    """
+    if backend == "transformers":
+        from maploop.predict.hub.opening import add_hub_model  # noqa: PLC0415
+
+        return add_hub_model(
+            database, project, name, identifier, parameters, parent_id=parent_id, dataset_id=dataset_id
+        )
+    kept = checked_parameters(backend, identifier, parameters)
+    with database.write() as connection:
+        return add_model(
+            connection,
+            project,
+            name,
+            backend,
+            identifier=identifier,
+            parameters=kept,
+            parent_id=parent_id,
+            dataset_id=dataset_id,
+        )
+
+
 def checked_parameters(backend: str, identifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a model that somebody adds, as they are kept. Raises InputError."""
+    """The parameters of a chat model that somebody adds, as they are kept. Raises InputError."""
     if backend != "chat":
-        msg = f"{backend!r} is not a backend of models that are added: use chat, train one, or import its predictions."
+        msg = (
+            f"{backend!r} is not a backend of models that are added: use chat or transformers, train one, or import "
+            "its predictions."
+        )
         raise InputError(msg)
     if not identifier.strip() or len(identifier) > MAX_IDENTIFIER or not identifier.isprintable():
         msg = f"{identifier[:40]!r} is not the identifier of a model: use the vendor's id, such as gpt-4o."

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from maploop.database import Database
 from maploop.errors import MaploopError
 
@@ -136,7 +134,7 @@ class Foreman:
                         threading.Thread(
                             target=self._do, args=(task,), name=f"{task.key[0]}-{task.key[1]}", daemon=True
                         ).start()
-            except (MaploopError, SQLAlchemyError):
+            except Exception:  # whatever it was, there may be work all the same
                 logger.exception("could not look for work: trying again")
             self._woken.wait(LOOK_SECONDS)
             self._woken.clear()

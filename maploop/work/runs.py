@@ -1,5 +1,6 @@
 """Runs in the background of the app: begun, resumed and cancelled from a page, carried out by the foreman."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +10,26 @@ from db.models import Model, Run
 from maploop.database import Database
 from maploop.errors import MaploopError
 from maploop.predict.choosing import TileChoice
-from maploop.predict.history import RunView
+from maploop.predict.history import RunView, load_run
 from maploop.predict.models import ModelView, load_model
-from maploop.predict.registry import open_predictor
+from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run
 from maploop.predict.run import RunProgress, carry_out
-from maploop.predict.runs import IN_APP, BegunRun, begin_run, cancel_run, give_up_run, hand_to_app, is_alive, is_in_app
+from maploop.predict.runs import (
+    IN_APP,
+    BegunRun,
+    begin_run,
+    cancel_run,
+    give_up_run,
+    hand_to_app,
+    is_alive,
+    is_in_app,
+    remember,
+)
 from maploop.predict.scene import Sources
 from maploop.project import ProjectView, load_project_by_id
 from maploop.work.foreman import Foreman, Key, Lane, Watch
 
+BATCH = "batch"  # among a run's parameters: its tiles are asked in batches
 HEAVY_BACKENDS = frozenset({"local", "transformers"})
 
 
@@ -47,11 +59,12 @@ class RunTask:
             with self.database.read() as connection:
                 project = load_project_by_id(connection, self.project_id)
                 model = load_model(connection, project, self.model)
+                parameters = load_run(connection, project, self.run_id).parameters
             carry_out(
                 self.database,
                 project,
                 self.run_id,
-                open_predictor(project, model),
+                open_predictor(project, model, parameters, database=self.database),
                 hear=hear,
                 cancelled=watch.cancelled,
                 sources=self.sources,
@@ -79,14 +92,16 @@ def waiting_runs(database: Database, sources: Sources | None = None) -> list[Run
             .order_by(Run.id)
         ).all()
     return [
-        RunTask(database, row.project_id, row.id, row.name, _lane(row.backend), sources)
+        RunTask(database, row.project_id, row.id, row.name, _lane(row.backend, row.parameters), sources)
         for row in rows
         if is_in_app(row.parameters) and not is_alive(row.worker, row.beat_at)
     ]
 
 
-def _lane(backend: str) -> Lane:
-    return "heavy" if backend in HEAVY_BACKENDS else "asking"
+def _lane(backend: str, parameters: Mapping[str, Any]) -> Lane:
+    if backend in HEAVY_BACKENDS:
+        return "heavy"
+    return "watching" if parameters.get(BATCH) else "asking"
 
 
 def begin(
@@ -95,30 +110,37 @@ def begin(
     model: ModelView,
     choice: TileChoice,
     *,
-    parameters: dict[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
     again: bool = False,
 ) -> BegunRun:
     """Begin a run that the app carries out; see `predict.runs.begin_run`. Raises MaploopError when it cannot be."""
-    predictor = open_predictor(project, model)
+    remembered = parameters_of_run(database, project, model, parameters or {})
+    predictor = open_predictor(project, model, remembered, database=database)
     with database.write() as connection:
-        return begin_run(
+        begun = begin_run(
             connection,
             project,
             model,
             choice,
             prompt_hash=predictor.prompt_hash,
-            parameters={**(parameters or {}), **IN_APP},
+            parameters={**remembered, **IN_APP},
             again=again,
         )
+    if begun.run_id is not None and (expected := estimate_run(database, project, model, remembered, begun.tiles)):
+        with database.write() as connection:
+            remember(connection, begun.run_id, estimate=expected.to_json())
+    return begun
 
 
-def resume(database: Database, project: ProjectView, run: RunView) -> None:
-    """Let the app go on with a run. Raises MaploopError when it cannot be."""
+def resume(database: Database, project: ProjectView, run: RunView, **changed: Any) -> None:
+    """Let the app go on with a run; `changed` parameters are remembered. Raises MaploopError when it cannot be."""
     with database.read() as connection:
         model = load_model(connection, project, run.model)
-    open_predictor(project, model)
+    open_predictor(project, model, {**run.parameters, **changed}, database=database)
     with database.write() as connection:
         hand_to_app(connection, project, run.id)
+        if changed:
+            remember(connection, run.id, **changed)
 
 
 def cancel(database: Database, project: ProjectView, run_id: int, foreman: Foreman | None) -> None:

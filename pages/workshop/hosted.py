@@ -10,13 +10,13 @@ from maploop.errors import MaploopError
 from maploop.predict.chat.parameters import OPENAI_KEY
 from maploop.predict.models import ModelView
 from maploop.prices import load_prices
-from maploop.settings import key_named
 from maploop.tune.clients import client_of
 from maploop.tune.plan import MAX_BATCH, MAX_EPOCHS, Hyperparameters, Preflight
 from maploop.tune.preflight import preflight
 from maploop.tune.work import start_job
 from pages.common import Context
 from pages.links import plain
+from pages.workshop.asking import is_missing, show_key
 from pages.workshop.trainings import say_begun
 from pages.workshop.words import show_error
 
@@ -79,18 +79,6 @@ def ask_order(models: Sequence[ModelView]) -> tuple[dict[str, Any], str]:
     return order, key
 
 
-def show_key(name: str) -> None:
-    """Whether a key of that name is there; never the key."""
-    if not name:
-        st.caption("No key: the server asks for none.")
-    elif key_named(name) is not None:
-        st.caption(f":green[:material/key:] {plain(name)} is set.")
-    else:
-        st.caption(
-            f":orange[:material/key_off:] {plain(name)} is not set: put it into the environment or Streamlit's secrets."
-        )
-
-
 def ask_hyperparameters() -> dict[str, Any]:
     """Epochs, and what may be left to the server."""
     with st.container(horizontal=True):
@@ -126,7 +114,7 @@ def look(found: Context, dataset: DatasetView, asked: dict[str, Any], key: str) 
             base_url=asked["base_url"],
             key=asked["key"],
             hyperparameters=Hyperparameters(**asked["hyperparameters"]),
-            clients=client_of if not key or key_named(key) else None,
+            clients=client_of if not is_missing(key) else None,
             progress=tell,
         )
     except MaploopError as error:
@@ -150,9 +138,7 @@ def agree(found: Context, plan: Preflight) -> None:
         st.caption("What is marked in red forbids it: nothing can be sent.")
         return
     st.markdown(f"**{plain(plan.question)}**")
-    missing = bool(plan.key_name) and key_named(plan.key_name) is None
-    if missing:
-        show_key(plan.key_name)
+    missing = is_missing(plan.key_name)
     if st.button(
         f"Send it to {plan.destination}",
         type="primary",

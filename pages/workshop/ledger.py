@@ -1,4 +1,4 @@
-"""The ledger: what was spent by project, model and run, estimated against reported."""
+"""The ledger: what was spent by project, model, and run or training, estimated against reported."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import streamlit as st
 from maploop.ledger import Entry, Total, ledger_of, total, totals
 from pages.common import Context
 from pages.workshop.prices import show_prices
-from pages.workshop.words import NOTHING, counted, duration, money
+from pages.workshop.words import NOTHING, counted, duration, localized, money
 
-BY = {"project": "Project", "model": "Model", "run": "Run"}
+BY = {"project": "Project", "model": "Model", "run": "Run or training"}
 
 
 def show_ledger(found: Context) -> None:
@@ -43,7 +43,11 @@ def show_entries(entries: list[Entry]) -> None:
         hide_index=True,
         key="ledger",
         placeholder=NOTHING,
-        column_config={"cost": right, "estimated": right},
+        column_config={
+            **localized("runs and trainings", "tokens in", "of them cached", "out"),
+            "cost": right,
+            "estimated": right,
+        },
     )
     st.caption("Cost is what servers reported, at the price that held then. An unknown price is unknown, not zero.")
 
@@ -59,14 +63,15 @@ def show_total(whole: Total) -> None:
         st.metric("Work", duration(whole.usage.seconds), border=True)
     if whole.unpriced:
         st.warning(
-            f"The price of {counted(whole.unpriced, 'run')} is unknown: what is spent is more than what stands here.",
+            f"The price of {counted(whole.unpriced, 'run or training', 'runs and trainings')} is unknown: what is "
+            "spent is more than what stands here.",
             icon=":material/help:",
         )
 
 
 def spent(whole: Total) -> str:
     """What is known to be spent; unknown when nothing is."""
-    if whole.unpriced == whole.entries:
+    if whole.unpriced and not whole.cost:
         return "unknown"
     return money(whole.cost) + (" and more" if whole.unpriced else "")
 
@@ -84,7 +89,7 @@ def rows_by(by: str, entries: list[Entry]) -> list[dict[str, Any]]:
     return [
         {
             **dict(zip(("project", "model"), each.names, strict=False)),
-            "runs": each.entries,
+            "runs and trainings": each.entries,
             "cost": spent(each),
             "estimated": None if each.expected_cost is None else money(each.expected_cost),
             "tokens in": tokens_in(each),
@@ -104,7 +109,7 @@ def entry_row(entry: Entry) -> dict[str, Any]:
         "project": entry.project,
         "model": entry.model,
         "status": entry.status,
-        "cost": money(used.cost),
+        "cost": money(used.cost) if entry.is_billed else "not yet",
         "estimated": None if entry.expected_cost is None else money(entry.expected_cost),
         "tokens in": used.input_tokens + used.cached_tokens + used.cache_write_tokens,
         "of them cached": used.cached_tokens,

@@ -7,14 +7,16 @@ import streamlit as st
 
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
+from maploop.predict.chat.estimate import Estimate
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import list_runs
 from maploop.predict.models import ModelView, list_models
-from maploop.predict.registry import open_predictor
+from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run
 from maploop.predict.runs import PlannedRun, plan_run
 from maploop.work import runs
 from maploop.work.office import wake
 from pages.common import Context
+from pages.workshop.asking import ask_parameters, is_missing, key_of, show_estimate
 from pages.workshop.at_work import show_at_work
 from pages.workshop.runs import show_runs
 from pages.workshop.words import counted, go_to, say_next, show_error
@@ -61,15 +63,16 @@ def ask_run(found: Context, models: list[ModelView]) -> None:
         try:
             choice = ask_tiles()
             again = st.checkbox("Also tiles that the model has predicted already", key="again", persist_state="page")
-            planned = plan(found, by_name[name], choice, again)
+            parameters = ask_parameters(by_name[name])
+            planned, expected = plan(found, by_name[name], choice, again, parameters)
         except MaploopError as error:
             show_error(error)
             return
         show_plan(planned)
-        if st.button(
-            "Predict", type="primary", icon=":material/play_arrow:", disabled=not planned.tiles, key="predict"
-        ):
-            begin(found, by_name[name], choice, again, {})
+        show_estimate(expected)
+        ready = bool(planned.tiles) and not is_missing(key_of(by_name[name]))
+        if st.button("Predict", type="primary", icon=":material/play_arrow:", disabled=not ready, key="predict"):
+            begin(found, by_name[name], choice, again, parameters)
 
 
 def ask_tiles() -> TileChoice:
@@ -110,11 +113,17 @@ def tiles_in(text: str) -> list[Tile]:
     return tiles
 
 
-def plan(found: Context, model: ModelView, choice: TileChoice, again: bool) -> PlannedRun:
-    """What a run would be about. Raises MaploopError saying why it cannot be."""
-    predictor = open_predictor(found.project, model)
+def plan(
+    found: Context, model: ModelView, choice: TileChoice, again: bool, parameters: dict[str, Any]
+) -> tuple[PlannedRun, Estimate | None]:
+    """What a run would be about, and what it would take. Raises MaploopError saying why it cannot be."""
+    remembered = parameters_of_run(found.database, found.project, model, parameters)
+    asked = ""
+    if not is_missing(key_of(model)):
+        asked = open_predictor(found.project, model, remembered, database=found.database).prompt_hash
     with found.database.read() as connection:
-        return plan_run(connection, found.project, model, choice, prompt_hash=predictor.prompt_hash, again=again)
+        planned = plan_run(connection, found.project, model, choice, prompt_hash=asked, again=again)
+    return planned, estimate_run(found.database, found.project, model, remembered, len(planned.tiles))
 
 
 def show_plan(planned: PlannedRun) -> None:

@@ -5,15 +5,14 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from maploop.errors import MaploopError
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import FailedTile, RunView, failed_tiles
 from maploop.predict.models import load_model
 from maploop.work import runs
-from maploop.work.office import wake
 from pages.common import Context
 from pages.links import open_page, plain
-from pages.workshop.words import AT_WORK, NOTHING, SHORT, cost_of, counted, filled, say_next, show_error
+from pages.workshop.acts import act
+from pages.workshop.words import AT_WORK, NOTHING, SHORT, cost_of, counted, filled, localized
 
 FAILURES = {
     "imagery": "the imagery cannot be read",
@@ -34,6 +33,8 @@ REPORTED = {
     "unsure": "unsure before",
     "held": "left as shown, under review now",
     "withdrawn": "earlier ones withdrawn",
+    "repaired": "mended",
+    "unanswered": "attempts without a reply, perhaps charged all the same",
 }
 
 
@@ -49,6 +50,7 @@ def show_runs(found: Context, known: list[RunView]) -> None:
         key="runs",
         placeholder=NOTHING,
         column_config={
+            **localized("run", "tiles", "done", "failed", "features", "tokens in", "cached", "out"),
             "cost": st.column_config.TextColumn(alignment="right"),
             "seconds": st.column_config.NumberColumn(format="localized", help="Of work, summed over tiles."),
             "prompt": st.column_config.TextColumn(
@@ -71,12 +73,14 @@ def run_row(run: RunView) -> dict[str, Any]:
     """A run as a row of the table."""
     from_file = run.backend == "file" or bool(run.source)
     used = run.usage
-    row = {"run": run.id, "model": run.model, "tiles": run.tiles}
-    if run.status in AT_WORK:  # what is told above, and changes while one looks
-        return {**row, "status": "under way"}
+    status = "imported" if from_file else run.status
+    if run.status in AT_WORK:  # how far it is stands above, and changes while one looks
+        status = "under way"
+    row = {"run": run.id, "model": run.model, "status": status, "tiles": run.tiles}
+    if run.status in AT_WORK:
+        return row
     return {
         **row,
-        "status": "imported" if from_file else run.status,
         "done": None if from_file else run.done,
         "failed": None if from_file else run.failed,
         "features": run.report.get("imported") if from_file else run.features,
@@ -92,9 +96,12 @@ def run_row(run: RunView) -> dict[str, Any]:
 
 def show_run(found: Context, run: RunView) -> None:
     """One run: what came of its features, why it stopped, its failed tiles, and what may be done now."""
+    if run.status in AT_WORK:
+        st.caption("It is under way: what comes of it is told here when it is over.")
+        return
     with st.container(border=True, key="one_run"):
         counts = [f"{run.report[name]:,} {words}" for name, words in REPORTED.items() if run.report.get(name)]
-        st.markdown(plain(", ".join(counts) or "Nothing was found so far.").capitalize())
+        st.markdown(plain(", ".join(counts) or "Nothing was found.").capitalize())
         if run.error:
             st.error(plain(run.error), icon=":material/error:")
         with found.database.read() as connection:
@@ -130,15 +137,16 @@ def review_address(found: Context, failed: FailedTile) -> str:
 
 def show_acts(found: Context, run: RunView, failed: list[FailedTile]) -> None:
     """The buttons of a run."""
-    with st.container(horizontal=True, key="run_acts"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="run_acts"):
         if run.can_resume and run.status != "waiting":
+            changed = ask_budget(run)
             text = (
                 f"Go on with the {counted(run.pending, 'tile')} that are left"
                 if run.pending > 1
                 else "Do the last tile"
             )
             if st.button(text, type="primary", icon=":material/play_arrow:", key="resume_run"):
-                act(found, f"Run {run.id} goes on.", lambda: runs.resume(found.database, found.project, run))
+                act(found, f"Run {run.id} goes on.", lambda: runs.resume(found.database, found.project, run, **changed))
         if failed and st.button(
             f"Ask again for {counted(len(failed), 'failed tile')}", icon=":material/replay:", key="retry"
         ):
@@ -147,21 +155,18 @@ def show_acts(found: Context, run: RunView, failed: list[FailedTile]) -> None:
             open_page("review", found.project.name)
 
 
+def ask_budget(run: RunView) -> dict[str, Any]:
+    """A budget to go on with, for a run that has one."""
+    before = run.parameters.get("budget")
+    if before is None:
+        return {}
+    budget = st.number_input("Budget, USD", 0.01, None, float(before), 0.5, key=f"budget_{run.id}", width=160)
+    return {"budget": budget} if budget != before else {}
+
+
 def ask_again(found: Context, run: RunView, failed: list[FailedTile]) -> None:
     """A new run over the tiles that failed in this one, with its parameters."""
     with found.database.read() as connection:
         model = load_model(connection, found.project, run.model)
     choice = TileChoice(given=[each.tile for each in failed])
     runs.begin(found.database, found.project, model, choice, parameters=run.parameters)
-
-
-def act(found: Context, says: str, do: Any) -> None:
-    """Do something, wake who does the rest, and say so on the page as it is drawn next."""
-    try:
-        do()
-    except MaploopError as error:
-        show_error(error)
-        return
-    wake(found.database)
-    say_next(says)
-    st.rerun()

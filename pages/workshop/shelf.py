@@ -8,8 +8,10 @@ from maploop.predict.history import RunView, list_runs
 from maploop.predict.models import ModelView, list_models
 from pages.common import Context
 from pages.links import open_page, plain
-from pages.workshop.words import LEARN_ON, NOTHING, SHORT, counted, filled, go_to
+from pages.workshop.add import show_add
+from pages.workshop.words import LEARN_ON, NOTHING, SHORT, counted, filled, go_to, localized
 
+FIGURES = {"tp": "right", "fp": "wrong", "fn": "missed", "f1": "F1"}
 BACKENDS = {
     "local": "local",
     "chat": "chat",
@@ -32,6 +34,7 @@ def show_models(found: Context) -> None:
             "predictions of a model that ran elsewhere.",
             icon=":material/info:",
         )
+    show_add(found)
     show_ways(found)
 
 
@@ -43,10 +46,10 @@ def show_table(models: list[ModelView], runs: list[RunView]) -> None:
         key="models",
         placeholder=NOTHING,
         column_config={
+            **localized("runs", "features"),
             "F1": st.column_config.NumberColumn(
                 format="%.3f", help="On the validation split of its dataset, measured when it was tuned."
             ),
-            "seconds a tile": st.column_config.NumberColumn(format="%.2f"),
         },
     )
 
@@ -103,14 +106,17 @@ def show_measured(model: ModelView) -> None:
         if model.dataset_id:
             st.caption("No tile of its dataset is for validation, so it was not measured.")
         return
-    rows = [{"class": name, **scores} for name, scores in measured["classes"].items()]
+    overall = {key: value for key, value in measured.items() if key not in ("tiles", "classes")}
     st.dataframe(
-        [*rows, {"class": "all", **{key: value for key, value in measured.items() if key not in ("tiles", "classes")}}],
+        [
+            {"class": name, **{FIGURES.get(key, key): value for key, value in scores.items()}}
+            for name, scores in (*measured["classes"].items(), ("all", overall))
+        ],
         hide_index=True,
         key="measured",
         placeholder=NOTHING,
         width="content",
-        column_config=dict.fromkeys(("f1", "precision", "recall"), st.column_config.NumberColumn(format="%.3f")),
+        column_config=dict.fromkeys(("F1", "precision", "recall"), st.column_config.NumberColumn(format="%.3f")),
     )
     learned = f", learned from {counted(model.parameters['tiles'], 'tile')}" if "tiles" in model.parameters else ""
     st.caption(plain(f"On {counted(measured['tiles'], 'tile')} of the validation split{learned}."))

@@ -1,11 +1,10 @@
 """Trainings: how far those under way are, and every one with its events, curves and checkpoints."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import streamlit as st
 
-from maploop.errors import MaploopError
 from maploop.tune.jobs import (
     CheckpointView,
     EventView,
@@ -22,6 +21,7 @@ from maploop.work.office import foreman_of, wake, watch_of
 from pages.charts import lines_by_step
 from pages.common import Context
 from pages.links import plain
+from pages.workshop.acts import act
 from pages.workshop.words import (
     NOTHING,
     SHORT,
@@ -30,9 +30,9 @@ from pages.workshop.words import (
     ended_since,
     filled,
     go_to,
+    localized,
     money,
     say_next,
-    show_error,
     tiles_are_left,
 )
 
@@ -45,7 +45,7 @@ ACCURACIES = {
     "valid_accuracy": "validation",
     "full_valid_mean_token_accuracy": "validation, whole file",
 }
-SHOWN_EVENTS = 200
+SHOWN_EVENTS, LATEST_EVENTS = 200, 3
 
 
 def say_begun(found: Context, job: JobView) -> NoReturn:
@@ -96,8 +96,8 @@ def _show_going(found: Context, job: JobView) -> None:
         with found.database.read() as connection:
             events = job_events(connection, job.id)
         show_curves(events, [], f"going_{job.id}")
-        if events:
-            st.caption(plain(f"{events[-1].at:%H:%M:%S} UTC · {events[-1].message}"))
+        for each in sorted(events, key=lambda event: event.id)[-LATEST_EVENTS:]:
+            st.caption(plain(f"{each.at:%H:%M:%S} UTC · {each.message}"))
 
 
 def _how_far(job: JobView, seconds_left: float | None) -> str:
@@ -133,18 +133,6 @@ def pause(found: Context, job: JobView) -> None:
         pause_job(connection, found.project, job.id)
 
 
-def act(found: Context, says: str, do: Callable[[], Any]) -> None:
-    """Do something, wake who does the rest, and say so on the page as it is drawn next."""
-    try:
-        do()
-    except MaploopError as error:  # it ended meanwhile
-        show_error(error)
-        return
-    wake(found.database)
-    say_next(says)
-    st.rerun()
-
-
 def show_trainings(found: Context, jobs: Sequence[JobView]) -> None:
     """The table of all trainings, and the one picked below it."""
     if not jobs:
@@ -155,7 +143,10 @@ def show_trainings(found: Context, jobs: Sequence[JobView]) -> None:
         hide_index=True,
         key="trainings",
         placeholder=NOTHING,
-        column_config=dict.fromkeys(("cost", "estimated"), st.column_config.TextColumn(alignment="right")),
+        column_config={
+            **localized("trained tokens"),
+            **dict.fromkeys(("cost", "estimated"), st.column_config.TextColumn(alignment="right")),
+        },
     )
     by_id = {each.id: each for each in jobs}
     picked = st.selectbox(
@@ -217,7 +208,7 @@ def show_training(found: Context, job: JobView) -> None:
 
 
 def show_curves(events: Sequence[EventView], checkpoints: Sequence[CheckpointView], key: str) -> None:
-    """Loss and accuracy by step, where the trainer tells them."""
+    """Loss and accuracy by step, where the trainer has told them more than once."""
     told = [
         *((each.metrics.get("step"), each.metrics) for each in events),
         *((each.step, each.metrics) for each in checkpoints),
@@ -234,13 +225,15 @@ def show_curves(events: Sequence[EventView], checkpoints: Sequence[CheckpointVie
 
 
 def series(told: Sequence[tuple[Any, dict[str, Any]]], names: dict[str, str]) -> list[dict[str, Any]]:
-    """The values of some figures as rows of a chart, each step once."""
+    """The values of some figures as rows of a chart, each step once; none before there are two to join."""
     values = {
         (label, int(step)): float(metrics[name])
         for name, label in names.items()
         for step, metrics in told
         if isinstance(step, int | float) and isinstance(metrics.get(name), int | float)
     }
+    if len({step for _, step in values}) < 2:
+        return []
     return [{"series": label, "step": step, "value": value} for (label, step), value in values.items()]
 
 

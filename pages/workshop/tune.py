@@ -11,11 +11,12 @@ from maploop.tune.jobs import list_jobs
 from maploop.work import trainings
 from pages.common import Context
 from pages.links import open_page
+from pages.workshop.bundle import ask_bundle
 from pages.workshop.hosted import ask_hosted
 from pages.workshop.trainings import say_begun, show_at_work, show_trainings
 from pages.workshop.words import FRESH, LEARN_ON, SHORT, counted, show_error
 
-HERE, SERVER = "On this machine", "At a server"
+HERE, SERVER, ELSEWHERE = "On this machine", "At a server", "Elsewhere, with a bundle"
 
 
 def show_tune(found: Context) -> None:
@@ -39,10 +40,12 @@ def ask_tuning(found: Context, datasets: Sequence[DatasetView], models: Sequence
     with st.container(border=True, key="ask_tuning"):
         dataset = pick_dataset(datasets)
         where = st.segmented_control(
-            "Train", [HERE, SERVER], default=HERE, required=True, key="trainer", persist_state="page"
+            "Train", [HERE, SERVER, ELSEWHERE], default=HERE, required=True, key="trainer", persist_state="page"
         )
         if where == HERE:
             ask_local(found, dataset, [each for each in models if each.backend == "local"])
+        elif where == ELSEWHERE:
+            ask_bundle(found, dataset)
         else:
             ask_hosted(found, dataset, [each for each in models if each.backend == "chat"])
 

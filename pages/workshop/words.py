@@ -64,6 +64,11 @@ class Way:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+def localized(*columns: str) -> dict[str, Any]:
+    """Columns of numbers that are written as people write them."""
+    return dict.fromkeys(columns, st.column_config.NumberColumn(format="localized"))
+
+
 def ended_since(key: str, going: Collection[int]) -> set[int]:
     """What was under way when this was asked last in this session, and no more is."""
     before: set[int] = st.session_state.get(key, set())

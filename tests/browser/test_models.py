@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from db.engine import connect
-from db.models import Prediction, Run, RunTile
+from db.models import Model, Prediction, Run, RunTile
 from tests.browser.conftest import AppServer
 from tests.browser.houses import maploop, paint
 
@@ -22,9 +22,16 @@ def test_tuning_and_predicting_go_on_after_a_kill(app_server: AppServer, page: P
     maploop(app_server, "import", "annotations", "Town", truth)
     out = tmp_path / "out"
     dataset = maploop(app_server, "export", "Town", "--format", "geojson", "--out", out, "--tiles", "complete")
-    maploop(app_server, "tune", "Town", "--dataset", dataset["dataset"], "--base", "local", "--name", "mine")
+    page.goto(f"{app_server.url}/models?part=Tune&dataset={dataset['dataset'][:12]}")
+    page.get_by_label("Name of the new model").fill("mine")
+    page.locator(".st-key-tune button").click()
+    expect(page.get_by_text("Learning").first).to_be_visible(timeout=SECONDS)
+    app_server.restart()
+    page.reload()
+    expect(page.get_by_text("mine can predict now")).to_be_visible(timeout=SECONDS)
+    assert models(app_server) == ["mine"]
 
-    page.goto(f"{app_server.url}/models?part=Predict")
+    page.locator(".st-key-way_on button").click()
     page.locator(".st-key-scope").get_by_text("All", exact=True).click()
     page.locator(".st-key-predict button").click()
     expect(page.get_by_text("8 of 20 tiles")).to_be_visible(timeout=SECONDS)
@@ -37,6 +44,15 @@ def test_tuning_and_predicting_go_on_after_a_kill(app_server: AppServer, page: P
 
     page.locator(".st-key-way_on button").click()
     expect(page.locator(".st-key-review_map")).to_be_visible()
+
+
+def models(server: AppServer) -> list[str]:
+    """The names of the project's models."""
+    database = connect(f"sqlite:///{server.data / 'maploop.sqlite'}")
+    with database.read() as connection:
+        names = list(connection.execute(select(Model.name)).scalars())
+    database.close()
+    return names
 
 
 def statuses(server: AppServer) -> Counter[str]:

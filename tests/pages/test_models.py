@@ -43,7 +43,7 @@ def predictor(monkeypatch: pytest.MonkeyPatch) -> FakePredictor:
     """What opens when a model is opened."""
     fake = FakePredictor()
     for module in (runs, predict):
-        monkeypatch.setattr(module, "open_predictor", lambda *_: fake)
+        monkeypatch.setattr(module, "open_predictor", lambda *_, **__: fake)
     return fake
 
 
@@ -250,17 +250,19 @@ def test_the_ledger_says_unknown_where_a_price_is(
     sqlite_database: Database, project: ProjectView, model: ModelView, work_off: Callable[[], None]
 ) -> None:
     assert "nothing was spent" in said(page("Ledger"))
-    runs.begin(sqlite_database, project, model, TileChoice(split="test"), parameters={"estimate": {"cost": 0.03}})
+    runs.begin(sqlite_database, project, model, TileChoice(split="test"))
     runs.begin(sqlite_database, project, model, TileChoice("all"))
     work_off()
     with sqlite_database.write() as connection:
+        connection.execute(update(Run).values(parameters={}))
+        connection.execute(update(Run).where(Run.tiles == 2).values(parameters={"estimate": {"cost": 0.03}}))
         connection.execute(update(Run).where(Run.tiles == 6).values(cost=None))
     app = page("Ledger")
     assert not app.exception
     figures = {each.label: each.value for each in app.metric}
     assert figures["Spent"] == "0.0200 USD and more"
     assert figures["Estimated"] == "0.0300 USD"
-    assert "The price of 1 run is unknown" in said(app)
+    assert "The price of 1 run or training is unknown" in said(app)
     app.segmented_control(key="ledger_by").set_value("run").run()
     assert [row["cost"] for row in table(app, "what")] == ["unknown", "0.0200 USD"]
     with sqlite_database.write() as connection:

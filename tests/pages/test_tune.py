@@ -1,6 +1,8 @@
 """Tuning on the Models page: from a dataset to a model here, and what a server is sent only after an agreement."""
 
+import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,12 @@ from maploop.dataset.datasets import DatasetView
 from maploop.dataset.shelf import shelve
 from maploop.predict.models import list_models
 from maploop.predict.runs import new_worker
+from maploop.tune.bundle import make_bundle
 from maploop.tune.jobs import JobView, list_jobs
 from maploop.work import trainings
 from maploop.work.foreman import Foreman
 from pages import links
+from pages.workshop import bundle
 from tests.tune.ground import Ground, lay_ground
 
 PAGE = str(Path(links.__file__).parent / "models.py")
@@ -123,7 +127,7 @@ def test_nothing_is_sent_without_a_look_and_a_key(ground: Ground, dataset: Datas
     app.segmented_control(key="trainer").set_value("At a server").run()
     assert app.button(key="preflight").disabled
     app.selectbox(key="hosted_base").set_value("gpt-4o").run()
-    assert "OPENAI_API_KEY is not set" in said(app)
+    assert "The key OPENAI_API_KEY is not there" in said(app)
     app.button(key="preflight").click().run()
     assert not app.exception
     assert "are too few" in said(app)  # two train tiles are no training file
@@ -201,3 +205,20 @@ def test_a_hosted_training_shows_its_curves_and_any_checkpoint_becomes_a_model(
     app.button(key="register_checkpoint").click().run()
     assert not app.exception
     assert models_of(ground) == ["tuned-step-1"]
+
+
+def test_a_bundle_is_made_and_offered(ground: Ground, dataset: DatasetView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "make_bundle", partial(make_bundle, sources=ground.sources))
+    app = page()
+    app.segmented_control(key="trainer").set_value("Elsewhere, with a bundle").run()
+    app.text_input(key="bundle_name").set_value("!!!").run()
+    app.button(key="make_bundle").click().run()
+    assert "has no letter or digit" in said(app)
+    app.text_input(key="bundle_name").set_value("").run()
+    app.button(key="make_bundle").click().run()
+    assert not app.exception
+    assert "The bundle is made." in said(app)
+    (path,) = (dataset.folder / "bundles").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert "README.md" in archive.namelist()
+    assert len(app.get("download_button")) == 1

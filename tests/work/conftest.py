@@ -25,14 +25,14 @@ def project(database: Database) -> ProjectView:
 def model(database: Database, project: ProjectView) -> ModelView:
     """A model of that project."""
     with database.write() as connection:
-        return add_model(connection, project, "fake", "chat")
+        return add_model(connection, project, "fake", "chat", identifier="gpt-4o")
 
 
 @pytest.fixture
 def predictor(monkeypatch: pytest.MonkeyPatch) -> FakePredictor:
     """What opens when the model is opened."""
     fake = FakePredictor()
-    monkeypatch.setattr(runs, "open_predictor", lambda *_: fake)
+    monkeypatch.setattr(runs, "open_predictor", lambda *_, **__: fake)
     return fake
 
 

@@ -108,7 +108,7 @@ def test_a_run_is_cancelled_at_work_and_keeps_what_it_has(
                     runs.cancel(database, project, only_run(database, project).id, foreman)
 
     predictor = Interrupted()
-    monkeypatch.setattr(runs, "open_predictor", lambda *_: predictor)
+    monkeypatch.setattr(runs, "open_predictor", lambda *_, **__: predictor)
     runs.begin(database, project, model, ALL)
     foreman.work_off()
     run = only_run(database, project)
@@ -146,7 +146,7 @@ def test_a_run_that_cannot_be_taken_up_says_why_and_is_left_alone(
 ) -> None:
     runs.begin(database, project, model, ALL)
 
-    def gone(*_: object) -> FakePredictor:
+    def gone(*_: object, **__: object) -> FakePredictor:
         msg = "The model's file is gone: train it again."
         raise InputError(msg)
 
@@ -181,7 +181,7 @@ def test_the_watch_tells_how_far_a_run_is(
                 assert watch is not None
                 seen.append(watch.share)
 
-    monkeypatch.setattr(runs, "open_predictor", lambda *_: Watched())
+    monkeypatch.setattr(runs, "open_predictor", lambda *_, **__: Watched())
     run_id = runs.begin(database, project, model, ALL).run_id or 0
     foreman.work_off()
     assert seen == [0.25, 0.5, 0.75, 1.0]

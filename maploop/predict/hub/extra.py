@@ -24,8 +24,8 @@ def libraries() -> Iterator[None]:
 
 def _broken(error: Exception) -> InputError:
     return InputError(
-        f"torch and transformers are installed but cannot be used ({one_line(error)}): install them again together, "
-        "pip install --force-reinstall 'maploop[transformers]'."
+        f"torch and transformers are installed but cannot be used ({one_line(error)}): install versions that fit one "
+        "another; torchvision, where it is there, is not needed."
     )
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,6 +102,9 @@ def _opened(folder: Path, config: Any, loader: str, device: str) -> Opened:
     with libraries():
         import torch  # noqa: PLC0415
         import transformers  # noqa: PLC0415
+
+        if find_spec("torchvision"):  # transformers uses it where it is, and hides that it does not fit torch
+            import torchvision  # noqa: F401, PLC0415
     place = _device(torch, device)
     with _trouble_with(folder), _quietly():
         network, report = getattr(transformers, loader).from_pretrained(

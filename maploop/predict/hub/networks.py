@@ -82,7 +82,8 @@ class SemanticNetwork(_Network):
             logits = _scaled(outputs.logits[index], share, side)
             return logits.sigmoid() if len(logits) == 1 else logits.softmax(0)
         probability, masks = _queries(outputs, index, labels=None)
-        return torch.einsum("ql,qhw->lhw", probability, _scaled(masks, share, side).sigmoid()).clamp(0, 1)
+        scores = torch.einsum("ql,qhw->lhw", probability, _scaled(masks, share, side).sigmoid())
+        return scores / scores.sum(0).clamp(min=1)  # queries that overlap add up to more than certainty
 
     def _planes(self, labels: torch.Tensor) -> NDArray[np.uint8]:
         planes = torch.zeros((self._classes + 1, *labels.shape[1:]), device=labels.device)

@@ -27,22 +27,32 @@ def add_hub_model(
     source: str,
     parameters: Mapping[str, Any],
     *,
-    revision: str = "",
+    parent_id: int | None = None,
+    dataset_id: str | None = None,
 ) -> ModelView:
     """Add a model of a folder or of the hub, as it is now, after looking whether it can do what it is to do.
 
-    `parameters` as `HubParameters` has them, without a revision; `revision`: a branch, tag or commit of the hub.
+    `parameters` as `HubParameters` has them; their `revision` may be a branch or a tag of the hub, the commit is kept.
     Raises InputError, NotFoundError, ConflictError.
     """
-    told = read_parameters(parameters)
+    told = read_parameters({name: value for name, value in parameters.items() if name != "revision"})
     identifier = located(source)
-    kept = told.model_copy(update={"revision": pinned(identifier, revision)})
+    kept = told.model_copy(update={"revision": pinned(identifier, str(parameters.get("revision", "")))})
     _classes_of(project, kept, model_labels(settings_folder(identifier, kept.revision), kept.task))
     values = kept.model_dump(exclude_defaults=True)
     with database.write() as connection:
         if kept.sharpen:
             load_model(connection, project, kept.sharpen)
-        return add_model(connection, project, name, BACKEND, identifier=identifier, parameters=values)
+        return add_model(
+            connection,
+            project,
+            name,
+            BACKEND,
+            identifier=identifier,
+            parameters=values,
+            parent_id=parent_id,
+            dataset_id=dataset_id,
+        )
 
 
 def open_hub_model(project: ProjectView, model: ModelView, *, database: Database | None = None) -> Predictor:

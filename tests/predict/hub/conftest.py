@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A function that answers the folder of a tiny model: `pixels`, `masks`, `boxes`, `prompted`, `clip`, `dino`."""
+    """A function that answers the folder of a tiny model, by its name in `models.BUILDERS`."""
     from tests.predict.hub.models import BUILDERS
 
     root = tmp_path_factory.mktemp("models")

@@ -9,6 +9,7 @@ import torch
 import transformers as hf
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
+from tokenizers.pre_tokenizers import ByteLevel
 
 from tests.predict.hub.ground import painted
 
@@ -18,6 +19,17 @@ MEAN = {"do_normalize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 
 
 def _labels(*names: str) -> dict[str, Any]:
     return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
+
+
+def _swin() -> Any:
+    return hf.SwinConfig(
+        embed_dim=16,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=4,
+        image_size=SIDE,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
 
 
 def _saved(folder: Path, network: Any, processor: Any) -> None:
@@ -61,16 +73,8 @@ def pixels(folder: Path) -> None:
 def masks(folder: Path) -> None:
     """A Mask2Former with weights from chance."""
     torch.manual_seed(0)
-    backbone = hf.SwinConfig(
-        embed_dim=16,
-        depths=[1, 1, 1, 1],
-        num_heads=[1, 1, 2, 2],
-        window_size=4,
-        image_size=SIDE,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
     config = hf.Mask2FormerConfig(
-        backbone_config=backbone,
+        backbone_config=_swin(),
         feature_size=32,
         mask_feature_size=32,
         hidden_dim=32,
@@ -84,6 +88,37 @@ def masks(folder: Path) -> None:
     )
     processor = hf.Mask2FormerImageProcessorPil(size={"height": SIDE, "width": SIDE}, **MEAN)
     _saved(folder, hf.Mask2FormerForUniversalSegmentation(config), processor)
+
+
+def told(folder: Path) -> None:
+    """A OneFormer with weights from chance, and a tokenizer of single letters."""
+    torch.manual_seed(0)
+    config = hf.OneFormerConfig(
+        backbone_config=_swin(),
+        hidden_dim=32,
+        mask_dim=32,
+        conv_dim=32,
+        encoder_feedforward_dim=32,
+        dim_feedforward=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_attention_heads=2,
+        num_queries=5,
+        text_encoder_width=32,
+        text_encoder_num_layers=1,
+        text_encoder_vocab_size=600,
+        text_encoder_n_ctx=2,
+        **_labels("house", "track"),
+    )
+    letters = sorted(ByteLevel.alphabet())
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = hf.CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[])
+    folder.mkdir()
+    (folder / "things.json").write_text('{"0": {"isthing": 1, "name": "house"}, "1": {"isthing": 1, "name": "track"}}')
+    images = hf.OneFormerImageProcessorPil(
+        size={"height": SIDE, "width": SIDE}, class_info_file="things.json", repo_path=str(folder), num_text=2, **MEAN
+    )
+    _saved(folder, hf.OneFormerForUniversalSegmentation(config), hf.OneFormerProcessor(images, tokenizer))
 
 
 def boxes(folder: Path) -> None:
@@ -176,6 +211,7 @@ def dino(folder: Path) -> None:
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "pixels": pixels,
     "masks": masks,
+    "told": told,
     "boxes": boxes,
     "prompted": prompted,
     "clip": clip,

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from maploop.errors import InputError
+from maploop.predict.embedding import Eyes, embedder_named
 from maploop.predict.hub.embedder import HubEmbedder
-from tests.predict.hub.ground import WHY, painted
+from tests.predict.ground import tile_at
+from tests.predict.hub.ground import SIZE, WHY, Town, painted
 
 pytest.importorskip("torch", reason=WHY)
 pytest.importorskip("transformers", reason=WHY)
@@ -58,6 +60,16 @@ def test_an_encoder_whose_pooling_was_never_trained_answers_with_its_class_token
     first = HubEmbedder(str(tmp_path)).embed(picture)
     torch.manual_seed(2)
     assert HubEmbedder(str(tmp_path)).embed(picture) == pytest.approx(first, abs=1e-6)
+
+
+def test_tiles_are_compared_by_the_encoder_that_was_named(tiny: Tiny) -> None:
+    named = embedder_named(f"transformers:{tiny('clip')}")
+    town = Town()
+    eyes = Eyes(named)
+    vectors = [eyes.look(town, tile_at(column), SIZE) for column in range(2)]
+    town.paint(0, 0, SIZE, SIZE)
+    assert eyes.look(town, tile_at(0), SIZE) == pytest.approx(vectors[0])  # kept on disk
+    assert vectors[0] == pytest.approx(vectors[1])
 
 
 def test_a_model_of_the_hub_must_be_named_with_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
