@@ -61,10 +61,11 @@ def judged_predictions(connection: Connection, project: ProjectView, model_name:
         .select_from(Feature)
         .join(Decision, Decision.id == Feature.decision_id)
         .join(Prediction, Prediction.id == Decision.prediction_id)
+        .join(Run, Run.id == Prediction.run_id)
         .join(Tile, Tile.id == Decision.tile_id)
         .where(
             Feature.project_id == project.id,
-            Decision.model_id == model.id,
+            Run.model_id == model.id,
             Decision.rule_id.is_(None),
             Decision.verdict.in_(("accept", "correct", "reject")),
             Decision.seconds > 0,  # made one by one, by somebody who looked

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy import Connection, Row, func, select
 
-from db.models import Decision, Feature, Tile, TileEvent
+from db.models import Decision, Feature, Prediction, Run, Tile, TileEvent
 from maploop.compare.evaluations import list_evaluations
 from maploop.predict.models import list_models
 from maploop.project import ProjectView
@@ -110,17 +110,19 @@ def _finished(connection: Connection, project: ProjectView) -> dict[int, _Finish
 def _verdicts(connection: Connection, project: ProjectView) -> Sequence[Row[int, int | None, str, int]]:
     """What stands, by tile, model of the prediction (none: drawn by a person) and verdict; not what rules decided."""
     return connection.execute(
-        select(Decision.tile_id, Decision.model_id, Decision.verdict, func.count().label("times"))
+        select(Decision.tile_id, Run.model_id, Decision.verdict, func.count().label("times"))
         .select_from(Feature)
         .join(Decision, Decision.id == Feature.decision_id)
+        .outerjoin(Prediction, Prediction.id == Decision.prediction_id)
+        .outerjoin(Run, Run.id == Prediction.run_id)
         .where(
             Feature.project_id == project.id,
             Decision.rule_id.is_(None),
             Decision.seconds > 0,
             Decision.verdict.in_(("accept", "correct", "reject", "add")),
         )
-        .group_by(Decision.tile_id, Decision.model_id, Decision.verdict)
-        .order_by(Decision.tile_id, Decision.model_id, Decision.verdict)
+        .group_by(Decision.tile_id, Run.model_id, Decision.verdict)
+        .order_by(Decision.tile_id, Run.model_id, Decision.verdict)
     ).all()
 
 

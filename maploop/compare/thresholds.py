@@ -120,8 +120,8 @@ def apply_rule(
     threshold = choose_threshold(judged, of.name, wanted, classes=len(project.classes))
     if threshold.score is None or threshold.lower is None:
         msg = (
-            f"No score of {model.name!r} is sure to be {wanted:.0%} right for {of.name}, by {len(judged):,} verdicts: "
-            "review more of its predictions, or ask for less."
+            f"No score of {model.name!r} is sure to be {100 * wanted:g}% right for {of.name}, "
+            f"by {len(judged):,} verdicts: review more of its predictions, or ask for less."
         )
         raise ConflictError(msg)
     reached = reached_by(connection, project, model.name, of, threshold.score, held_share)
