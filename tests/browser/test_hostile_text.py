@@ -4,14 +4,15 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import insert, update
 
-from db.models import Annotator, Dataset, Imagery, Model
+from db.models import Annotator, Dataset, Imagery, Model, Tile
 from tests.browser.conftest import AppServer, Record
 from tests.browser.review_ground import Ground, lay
 from tests.browser.review_map import ReviewMap
 
 HOSTILE = "<img src=x onerror=window.owned=1>"
 MARKDOWN = "![x](http://evil.example/x.png) [click](javascript:window.owned=1)"
-PAGES = ("", "import", "review", "quality", "dataset")
+PARTS = ("Quality", "Map", "Money", "Thresholds", "Promotion", "Rounds", "Report")
+PAGES = ("", "import", "review", "quality", "dataset", *(f"compare?view={part}" for part in PARTS))
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def ground(app_server: AppServer) -> Ground:
     with ground.database.write() as connection:
         connection.execute(update(Model).values(name=f"{HOSTILE} {MARKDOWN}"[:99]))
         connection.execute(update(Imagery).values(licence=HOSTILE))
+        connection.execute(update(Tile).values(split="test"))
         connection.execute(insert(Annotator).values(name=MARKDOWN))
         connection.execute(
             insert(Dataset).values(

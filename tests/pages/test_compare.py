@@ -17,6 +17,7 @@ from maploop.project import ProjectView
 from pages import links
 from tests.builders import a_person, a_project, a_tile
 from tests.compare.ground import Town
+from tests.compare.test_thresholds import Street
 
 PAGE = str(Path(links.__file__).parent / "compare.py")
 EVIL = "<img src=x onerror=alert(1)> ![x](http://evil.example/x.png) {{7*7}}"
@@ -174,6 +175,31 @@ def test_the_map_and_the_worst_tiles_lead_into_review(town: Town, went: list[tup
 def test_scores_without_verdicts_of_people_have_no_threshold(town: Town) -> None:
     app = page(town.project, "Thresholds")
     assert "Nobody has judged a prediction" in told(app)
+
+
+def test_a_rule_is_applied_after_a_second_word_and_taken_back(sqlite_database: Database) -> None:
+    street = Street(sqlite_database)
+    app = page(street.project, "Thresholds")
+    app.number_input(key="wanted_precision").set_value(80.0).run()
+    assert "from 0.55 on" in told(app)
+    app.button(key="apply_building").click().run()
+    assert street.verdicts(street.open).get("accept") is None
+    app.button(key="confirm_apply").click().run()
+    assert not app.exception
+    accepted = street.verdicts(street.open)["accept"]
+    assert f"{accepted} predictions are accepted" in told(app)
+    (rule,) = [each for each in keys(app) if each.startswith("withdraw_")]
+    app.button(key=rule).click().run()
+    assert not app.exception
+    assert f"{accepted} decisions are undone" in told(app)
+    assert street.verdicts(street.open).get("accept") is None
+    assert "Withdrawn by anna" in told(app)
+
+
+def test_a_score_that_nobody_can_trust_is_not_offered(sqlite_database: Database) -> None:
+    app = page(Street(sqlite_database).project, "Thresholds")
+    assert "no score is sure to give 98.0 %" in told(app)
+    assert not [each for each in keys(app) if each.startswith("apply_")]
 
 
 def test_a_candidate_takes_over_and_the_one_before_comes_back_in_one_click(town: Town) -> None:

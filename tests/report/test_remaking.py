@@ -48,8 +48,8 @@ def test_a_report_holds_figures_plots_pictures_money_and_what_it_rests_on(town: 
     found = Tags(report(town, ids))
     text = " ".join("".join(found.text).split())
     for said in (
-        "base and tuned on 12 tiles of Town", "tuned against base: +0.", "Taken for", "By object size", "Money",
-        "Tiles that went worst", "Evaluations", "2 evaluations on it by then, 0 of them to choose a model",
+        "base and tuned on 12 tiles of Town", "tuned against base: +0.", "What was taken for what", "By object size",
+        "Money", "Tiles that went worst", "Evaluations", "2 evaluations on it by then, 0 of them to choose a model",
     ):  # fmt: skip
         assert said in text, said
     assert {"svg", "table", "img"} <= found.tags
