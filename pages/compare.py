@@ -63,7 +63,7 @@ def ask_wish(models: list[ModelView]) -> Wish:
     """Which models, and on which tiles. Raises InputError."""
     names = [each.name for each in models]
     asked = [each for each in st.query_params.get_all("model") if each in names]
-    with st.container(horizontal=True, vertical_alignment="bottom", key="wish"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="compare_wish"):
         picked = st.multiselect(
             "Models, the first is what others are compared with",
             names,

@@ -25,6 +25,8 @@ from pages.common import Context
 from pages.comparing.showing import act, show_plot
 from pages.links import plain
 
+CONFIRMING = "confirming_rule"
+
 
 def show_thresholds(found: Context, names: list[str]) -> None:
     """Reliability of one model's scores, what may be accepted by them, and the rules there are."""
@@ -126,6 +128,8 @@ def show_offers(
             if offer.reach is not None and offer.reach.accepted:
                 label = f"Apply to {offer.reach.accepted:,}"
                 if st.button(label, key=f"apply_{offer.class_name}", icon=":material/done_all:"):
+                    st.session_state[CONFIRMING] = (model, offer.class_name)
+                if st.session_state.get(CONFIRMING) == (model, offer.class_name):
                     confirm_rule(found, model, offer, wanted, held)
     shown = next((each for each in offers if each.class_name == class_name), None)
     if shown is not None and shown.threshold.looks:
@@ -151,7 +155,12 @@ def offer_text(offer: Proposal) -> str:
     return f"{says}; saves {reach.accepted:,} decisions, {reach.held:,} stay to be looked at{saved}.{alone}"
 
 
-@st.dialog("Accept without a look?")
+def stop_confirming() -> None:
+    """The question was answered, or put away."""
+    st.session_state.pop(CONFIRMING, None)
+
+
+@st.dialog("Accept without a look?", on_dismiss=stop_confirming)
 def confirm_rule(found: Context, model: str, offer: Proposal, wanted: float, held: float) -> None:
     """Say once more what is about to happen."""
     reach = offer.reach
@@ -162,6 +171,7 @@ def confirm_rule(found: Context, model: str, offer: Proposal, wanted: float, hel
         f"at least {offer.threshold.score or 0:.2f} are accepted in your name. You can take the rule back."
     )
     if st.button("Apply", type="primary", key="confirm_apply"):
+        stop_confirming()
         act(
             found,
             lambda rule: f"{rule.accepted:,} predictions are accepted; {rule.held:,} stay to be looked at.",

@@ -52,7 +52,7 @@ def test_hostile_text_never_runs_and_fetches_nothing(
     review.until_saved()
     for name in PAGES:
         page.goto(f"{app_server.url}/{name}")
-        expect(page.locator(".st-key-heading")).to_be_visible()
+        expect(page.locator(".st-key-heading")).to_be_visible(timeout=30_000)
         page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
         assert page.locator("[data-testid=stException]").count() == 0
         for frame in page.frames:
