@@ -90,7 +90,7 @@ def ask_wish(models: list[ModelView]) -> Wish:
 def compared(found: Context, wish: Wish) -> Made:
     """The comparison, made now, or the one made before when nothing has changed since. Raises MaploopError."""
     with found.database.read() as connection:
-        key = (wish, stamp_of(connection, found.project))
+        key = (wish, stamp_of(connection, found.project, wish.names, wish.split, wish.tiles))
         kept = st.session_state.get(MADE)
         if isinstance(kept, Made) and kept.key == key:
             return kept
