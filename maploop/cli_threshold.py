@@ -130,10 +130,10 @@ def _proposal(each: "Proposal") -> dict[str, Any]:
 def _in_words(each: "Proposal") -> str:
     threshold, reach = each.threshold, each.reach
     if threshold.score is None or reach is None or threshold.lower is None:
-        return f"no score is sure to be {threshold.wanted:.0%} right, by {threshold.precision.total:,} verdicts."
+        return f"no score is sure to be {100 * threshold.wanted:g} % right, by {threshold.precision.total:,} verdicts."
     left = "".join(f", {count:,} left alone ({reason})" for reason, count in reach.left.items())
     return (
-        f"from {threshold.score:g} on, {threshold.precision.text()} right, at least {threshold.lower:.1%}; "
+        f"from {threshold.score:g} on, {threshold.precision.text()} right, at least {100 * threshold.lower:.1f} %; "
         f"{reach.accepted:,} to accept, {reach.held:,} to look at{left}."
     )
 

@@ -23,9 +23,9 @@ class GateRule:
     def text(self) -> str:
         """The rule in a sentence."""
         name = FIGURE_NAMES[self.metric]
-        better = f"by at least {self.margin:g}" if self.margin else "at all"
+        better = f" by at least {self.margin:g}" if self.margin else ""
         return (
-            f"A model takes over when its {name} on the test split is better {better}, with {self.confidence:.0%} "
+            f"A model takes over when its {name} on the test split is better{better}, with {100 * self.confidence:g} % "
             f"confidence, and no class loses more than {self.class_loss:g}."
         )
 

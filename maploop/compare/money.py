@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from maploop.compare.break_even import BreakEven, Outlay, break_even_of, frontier
 from maploop.compare.sidebyside import Comparison, Contender
-from maploop.compare.spending import Speeds, Spent
+from maploop.compare.spending import OURS, Speeds, Spent
 from maploop.compare.verdict import notes_of, verdict_of
 from maploop.dataset.prices import Price
 from maploop.errors import InputError
@@ -24,7 +24,6 @@ from maploop.quality.statistics import Metric
 
 __all__ = ["Assumptions", "BreakEven", "Economy", "ModelCosts", "token_cost", "weigh"]
 HOUR = 3600.0
-_OURS = ("local", "transformers")  # backends that run on a machine of ours
 Floats = NDArray[np.float64]
 
 
@@ -210,15 +209,23 @@ class _Reckoned:
         self.quality = model.figure(assumptions.figure)
         self.unknown: list[str] = []
         self.fee = self._fee()
-        self.training = assumptions.training.get(model.name, model.training_cost)
-        if self.training is None:
-            self.unknown.append("what training it cost is not known: say so")
+        self.training = self._training()
         self.tiles = len(comparison.tiles)
         counts = model.detail.counts.sum(axis=0) / self.tiles
         drawn = comparison.resampled_counts[model.name] / self.tiles
         self.seconds, self.seconds_spread = float(pace.review(counts)), paces.review(drawn)
         self.saved = float(pace.by_hand(counts)) - self.seconds
         self.saved_spread = paces.by_hand(drawn) - self.seconds_spread
+
+    def _training(self) -> float | None:
+        """USD that making the model took."""
+        told, known = self.assumptions, self.model.training_cost
+        if self.model.name in told.training:
+            return told.training[self.model.name]
+        if known is None:
+            self.unknown.append("what training it cost is not known: say so")
+            return None
+        return known + told.machine_hour * self.model.training_seconds / HOUR
 
     def _fee(self) -> float | None:
         """USD that a tile costs on the model's side."""
@@ -229,7 +236,7 @@ class _Reckoned:
             self.unknown.append("a file does not say what its predictions cost: give a price for 1,000 tiles")
             return None
         machine = 0.0
-        if self.model.backend in _OURS:
+        if self.model.backend in OURS:
             machine = told.machine_hour * spent.seconds / HOUR / spent.tiles
         if self.model.name in told.prices:
             return machine + token_cost(spent, told.prices[self.model.name]) / spent.tiles

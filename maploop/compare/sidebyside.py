@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from maploop.compare.spending import Spent, spent_on, training_cost_of
+from maploop.compare.spending import Spent, spent_on, training_cost_of, training_seconds_of
 from maploop.errors import InputError, NotFoundError
 from maploop.evaluate.bootstrap import CONFIDENCE, draw_tiles, interval, resample
 from maploop.evaluate.layers import Layer
@@ -83,6 +83,7 @@ class Contender:
     not_asked       tiles that no run of the model was asked for: they count as empty answers
     spent           what its answers on these tiles took
     training_cost   USD of making it; None where that is not known
+    training_seconds    of a machine of ours; 0 for a model that was made elsewhere
     """
 
     name: str
@@ -98,6 +99,7 @@ class Contender:
     not_asked: int
     spent: Spent
     training_cost: float | None
+    training_seconds: float = 0.0
 
     @property
     def evaluation(self) -> Evaluation:
@@ -255,6 +257,7 @@ def _contender(
         not_asked=answers.not_asked,
         spent=spent_on(connection, ground.ids, answers.run),
         training_cost=training_cost_of(model),
+        training_seconds=training_seconds_of(model),
     )
 
 

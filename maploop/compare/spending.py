@@ -16,6 +16,7 @@ LONGEST = 300.0  # seconds on one thing; longer is a break, not work
 NEWEST = 2_000  # decisions of a kind that a speed is taken from: people get faster
 GUESSES = {"accept": 1.5, "correct": 8.0, "reject": 1.5, "add": 8.0, "tile": 4.0}
 GUESSED_CORRECTED = 0.2
+OURS = ("local", "transformers")  # backends that run, and are trained, on a machine of ours
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,22 @@ def training_cost_of(model: ModelView) -> float | None:
 
     A tuned model may say what it took in its parameters, as `cost` in USD.
     """
-    told = model.parameters.get("cost")
-    if isinstance(told, int | float) and not isinstance(told, bool) and told >= 0:
-        return float(told)
-    return None if model.dataset_id is not None and model.backend != "local" else 0.0
+    told = _amount(model.parameters.get("cost"))
+    if told is not None:
+        return told
+    return None if model.dataset_id is not None and model.backend not in OURS else 0.0
+
+
+def training_seconds_of(model: ModelView) -> float:
+    """How long a machine of ours trained it."""
+    return (_amount(model.parameters.get("seconds")) or 0.0) if model.backend in OURS else 0.0
+
+
+def _amount(value: object) -> float | None:
+    """What a model's parameters say, if it is a number of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        return None
+    return float(value)
 
 
 def _timed(project: ProjectView) -> tuple[ColumnElement[bool], ...]:

@@ -120,7 +120,7 @@ def apply_rule(
     threshold = choose_threshold(judged, of.name, wanted, classes=len(project.classes))
     if threshold.score is None or threshold.lower is None:
         msg = (
-            f"No score of {model.name!r} is sure to be {100 * wanted:g}% right for {of.name}, "
+            f"No score of {model.name!r} is sure to be {100 * wanted:g} % right for {of.name}, "
             f"by {len(judged):,} verdicts: review more of its predictions, or ask for less."
         )
         raise ConflictError(msg)
@@ -375,7 +375,7 @@ def _drift(connection: Connection, rule: Row[Any]) -> tuple[Drift, int]:
 def _told(right: Metric, wanted: float, drifted: bool) -> str:
     if right.value is None:
         return "Nobody has looked at the share that was kept back yet."
-    text = f"Of what was kept back and looked at, {right.text()} was right; {wanted:.0%} was wanted."
+    text = f"Of what was kept back and looked at, {right.text()} was right; {100 * wanted:g} % was wanted."
     if drifted:
         return f"{text} The rule does not hold any more: take it back."
     return f"{text} That is below, though it may be chance." if right.value < wanted else text

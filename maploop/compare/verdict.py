@@ -87,7 +87,8 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
     yield _speeds_note(assumptions.speeds)
     share = assumptions.speeds.corrected
     told = f"measured, n {share.scored:,}" if share.scored else "a guess: nobody was timed yet"
-    yield f"Of the predictions that are kept, {share.value or 0:.0%} must be corrected, whatever the model ({told})."
+    corrected = 100 * (share.value or 0.0)
+    yield f"Of the predictions that are kept, {corrected:.0f} % must be corrected, whatever the model ({told})."
     yield "A person looks at every tile and every prediction; features that were missed are drawn by hand."
     yield f"Prices are those of {price_table().date} where no other is given, and are taken as they are."
     if assumptions.machine_hour:

@@ -70,6 +70,16 @@ def test_prices_that_the_user_gives_win() -> None:
     assert told.rows[0].outlay_per_1000 == pytest.approx(43.0)
 
 
+def test_a_machine_of_ours_costs_its_hours() -> None:
+    comparison = compared(TRUTH, {"half": HALF}, spent={"half": Spent(tiles=TILES, cost=0.0, seconds=TILES * 3.6)})
+    (model,) = comparison.contenders
+    ours = replace(comparison, contenders=(replace(model, backend="local", training_seconds=1800.0),))
+    assert (weighed(ours).rows[0].model_per_1000, weighed(ours).rows[0].training) == (0.0, 0.0)
+    row = weighed(ours, machine_hour=2.0).rows[0]
+    assert row.model_per_1000 == pytest.approx(2.0)
+    assert row.training == 1.0
+
+
 def test_what_nobody_knows_is_not_reckoned_with() -> None:
     economy = weighed(half_and_all(spent={"all": Spent()}, training={"half": None}))
     assert [row.total.value for row in economy.rows] == [None, None]

@@ -6,11 +6,13 @@ import pytest
 
 from maploop.cli import run
 from maploop.compare import evaluations
+from maploop.compare.gate import GateRule, hold_to
 from maploop.compare.marks import marks_on, only_found_by, only_predicted_by, worst_tiles
+from maploop.compare.money import Assumptions, weigh
 from maploop.compare.sidebyside import Comparison, Difference, compare_models
 from maploop.errors import InputError, NotFoundError
-from tests.compare.ground import Town, compared
-from tests.evaluate.ground import box
+from tests.compare.ground import GUESSED, Town, compared
+from tests.evaluate.ground import box, line
 
 TRUTH = [(box(x, 0), "building", tile) for tile in range(4) for x in (0, 30)]
 HALF = [(box(0, 0), "building", tile, 0.9) for tile in range(4)]
@@ -70,10 +72,24 @@ def test_true_false_and_missed_features_are_told_with_their_geometry(town: Town)
     assert marks_on(comparison, town.tests[0].address, ["base"]).truth[2].missed_by == ("base",)
 
 
-def test_a_path_called_a_road_is_of_the_wrong_class() -> None:
-    road = [(box(0, 0), "building", 0)]
-    comparison = compared(road, {"a": [(box(0, 0), "building", 0, 0.5)], "b": [(box(1, 0), "building", 1, 0.5)]})
-    assert [each.fate for each in marks_on(comparison, comparison.tiles).predictions] == ["true", "false"]
+def test_a_road_called_a_path_is_of_the_wrong_class() -> None:
+    road = line((0, 0), (60, 0))
+    comparison = compared(
+        [(road, "road", 0)], {"one": [(road, "path", 0, 0.5), (line((0, 90), (60, 90)), "path", 0, 0.4)]}
+    )
+    wrong, false = marks_on(comparison, comparison.tiles).predictions
+    assert (wrong.fate, wrong.class_name, wrong.true_class) == ("wrong_class", "path", "road")
+    assert (false.fate, false.true_class, false.score) == ("false", None, 0.4)
+
+
+def test_one_tile_has_differences_without_intervals() -> None:
+    comparison = compared(TRUTH[:2], {"half": HALF[:1], "all": ALL[:2]}, tiles=1)
+    difference = comparison.difference("half", "all", "recall")
+    assert (difference.value, difference.low, difference.text()) == (0.5, None, "+0.50 recall, 1 tile")
+    economy = weigh(comparison, Assumptions(GUESSED))
+    assert (economy.best, economy.row("all").total.low) == ("all", None)
+    assert "though the difference in cost may be chance" in economy.verdict
+    assert not hold_to(GateRule(), comparison.contender("all"), comparison.contender("half")).passed
 
 
 def test_what_only_one_found_and_what_only_one_predicted(town: Town) -> None:

@@ -210,7 +210,7 @@ def test_drift_shows_in_the_share_that_people_looked_at(street: Street) -> None:
 
 
 def test_nothing_is_applied_without_ground_for_it(street: Street) -> None:
-    with pytest.raises(ConflictError, match=r"No score of 'first' is sure to be 99\.9% right for building"):
+    with pytest.raises(ConflictError, match=r"No score of 'first' is sure to be 99\.9 % right for building"):
         street.apply(0.999)
     with pytest.raises(InputError, match="0 is not a share to look at"):
         street.apply(held_share=0.0)
