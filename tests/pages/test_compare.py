@@ -12,9 +12,11 @@ from streamlit.testing.v1 import AppTest
 from db.engine import Database
 from db.models import Evaluation, Feature, FeatureClass, Model, Project
 from maploop.compare.promotion import current_model
+from maploop.compare.sidebyside import Comparison, compare_models
 from maploop.predict.models import add_model
 from maploop.project import ProjectView
 from pages import links
+from pages.comparing import making
 from tests.builders import a_person, a_project, a_tile
 from tests.compare.ground import Town
 from tests.compare.test_thresholds import Street
@@ -137,6 +139,27 @@ def test_looking_again_at_what_did_not_change_is_no_new_look(town: Town) -> None
     page(town.project)
     with town.database.read() as connection:
         assert connection.execute(select(func.count()).select_from(Evaluation)).scalar_one() == 4
+
+
+def test_a_click_makes_no_new_comparison(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def counted(*told: Any, **how: Any) -> Comparison:
+        made.append(told)
+        return compare_models(*told, **how)
+
+    monkeypatch.setattr(making, "compare_models", counted)
+    app = page(town.project)
+    app.segmented_control(key="figure").set_value("recall").run()
+    app.session_state["view"] = "Money"
+    app.run()
+    assert not app.exception
+    assert len(made) == 1
+    app.multiselect(key="models").set_value(["tuned"]).run()
+    app.number_input(key="wage").set_value(30.0).run()
+    assert app.multiselect(key="models").value == ["tuned"]
+    assert app.query_params["model"] in ("tuned", ["tuned"])
+    assert len(made) == 2
 
 
 def test_the_address_says_which_models_and_which_part(town: Town) -> None:
