@@ -1,6 +1,7 @@
 """`maploop compare` and `maploop promote`: is a model worth it, and which one is in charge."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,11 @@ from maploop.errors import InputError
 
 if TYPE_CHECKING:
     from maploop.compare.gate import Gate
+    from maploop.compare.money import Economy
     from maploop.compare.promotion import Promotion
+    from maploop.compare.sidebyside import Comparison
+    from maploop.database import Database
+    from maploop.project import ProjectView
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 Url = Annotated[
@@ -23,8 +28,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 def compare(
     project: ProjectName,
     models: Annotated[
-        list[str], typer.Option("--model", metavar="NAME", help="A model; the first is what others are held against.")
-    ],
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="A model; the first is what others are held against."),
+    ] = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
     tile: Annotated[
         list[str] | None, typer.Option("--tile", metavar="Z/X/Y", help="This tile instead; may be given often.")
@@ -40,47 +46,101 @@ def compare(
     ] = None,
     figure: Annotated[str, typer.Option(metavar="FIGURE", help="What quality is: f1, recall, ap50, ...")] = "f1",
     choose: Annotated[bool, typer.Option("--choose", help="Keep on record that this is to choose a model.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="One file with all of it, plots and pictures: .html or .md."),
+    ] = None,
+    evaluation: Annotated[
+        list[int] | None,
+        typer.Option(metavar="ID", help="Of a comparison that was kept: make it again, instead of --model."),
+    ] = None,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Hold models against each other on the same tiles, in quality and in money."""
-    from maploop.compare.evaluations import record_comparison  # noqa: PLC0415
     from maploop.compare.money import Assumptions, weigh  # noqa: PLC0415
     from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
     from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
     from maploop.compare.spending import corrected_shares, measured_speeds  # noqa: PLC0415
     from maploop.database import open_database  # noqa: PLC0415
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
-    from maploop.project import annotator_id, load_project  # noqa: PLC0415
-    from maploop.settings import get_settings  # noqa: PLC0415
+    from maploop.project import load_project  # noqa: PLC0415
+    from maploop.report.document import kind_of  # noqa: PLC0415
+    from maploop.report.remaking import remade  # noqa: PLC0415
 
+    if not models and not evaluation:
+        msg = "Say what to compare: --model NAME, two or more, or --evaluation ID of a comparison that was kept."
+        raise InputError(msg)
+    if report is not None:
+        kind_of(report)
     if figure not in FIGURE_NAMES:
         msg = f"{figure!r} is not a figure: use {', '.join(FIGURE_NAMES)}."
         raise InputError(msg)
     tiles = [parse_tile(each) for each in tile or ()]
     database = open_database(db)
-    with progress() as report, database.read() as connection:
-        report("Comparing")
+    with progress() as hear, database.read() as connection:
+        hear("Comparing")
         view = load_project(connection, project)
+        if evaluation:
+            comparison = remade(connection, view, evaluation)
+        else:
+            comparison = compare_models(connection, view, models or (), split=split, tiles=tiles)
         assumptions = Assumptions(
             measured_speeds(connection, view),
             volume=volume,
             wage=wage,
             machine_hour=machine_hour,
-            cost_per_1000=_amounts(price, models, "--price"),
-            training=_amounts(training, models, "--training"),
+            cost_per_1000=_amounts(price, comparison.names, "--price"),
+            training=_amounts(training, comparison.names, "--training"),
             corrected=corrected_shares(connection, view),
             figure=figure,
         )
-        comparison = compare_models(connection, view, models, split=split, tiles=tiles)
     economy = weigh(comparison, assumptions)
-    with database.write() as connection:
-        person = annotator_id(connection, get_settings().user)
-        record_comparison(connection, view, person, comparison, "choose" if choose else "look")
+    ids = list(evaluation or ()) or _keep(database, view, comparison, choose=choose)
+    if report is not None:
+        _write_report(database, view, report, comparison, economy, ids)
     if as_json:
-        say_json(comparison_as_json(comparison, economy))
+        say_json({**comparison_as_json(comparison, economy), "evaluations": ids, "report": str(report or "") or None})
     else:
         say_lines(comparison_as_text(comparison, economy))
+        say(f"Kept as evaluation {' and '.join(map(str, ids))}.")
+        if report is not None:
+            say(f"Report: {report}")
+
+
+def _keep(database: "Database", project: "ProjectView", comparison: "Comparison", *, choose: bool) -> list[int]:
+    """Keep the evaluations -> their ids; a look that found nothing new has those of the one before."""
+    from maploop.compare.evaluations import record_comparison  # noqa: PLC0415
+    from maploop.project import annotator_id  # noqa: PLC0415
+    from maploop.report.remaking import kept_ids  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
+
+    with database.write() as connection:
+        person = annotator_id(connection, get_settings().user)
+        if choose:
+            return record_comparison(connection, project, person, comparison, "choose")
+        return kept_ids(connection, project, person, comparison)
+
+
+def _write_report(
+    database: "Database",
+    project: "ProjectView",
+    path: Path,
+    comparison: "Comparison",
+    economy: "Economy",
+    ids: Sequence[int],
+) -> None:
+    """Write the report. Raises InputError when the file cannot be."""
+    from maploop.report.document import kind_of, written  # noqa: PLC0415
+    from maploop.report.remaking import report_of  # noqa: PLC0415
+
+    with database.read() as connection:
+        document = report_of(connection, project, comparison, economy, ids)
+    try:
+        path.write_text(written(document, kind_of(path)), encoding="utf-8", newline="\n")
+    except OSError as error:
+        msg = f"{path} cannot be written: {(error.strerror or str(error)).lower()}. Use a folder that is there."
+        raise InputError(msg) from error
 
 
 def _amounts(texts: Sequence[str] | None, models: Sequence[str], option: str) -> dict[str, float]:

@@ -1,20 +1,17 @@
 """Compare: is the tuned model worth it? In quality, on the map, in money; and which model runs from now on."""
 
-from dataclasses import dataclass
-
 import streamlit as st
 
 from maploop.compare.evaluations import test_split_use
 from maploop.compare.money import Economy
-from maploop.compare.sidebyside import Comparison, compare_models
+from maploop.compare.sidebyside import Comparison
 from maploop.compare.spending import Speeds, measured_speeds
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
 from maploop.predict.models import ModelView, list_models
-from maploop.report.freshness import stamp_of
-from maploop.report.remaking import kept_ids
 from pages.common import Context, context, heading
 from pages.comparing.ground import show_ground
+from pages.comparing.making import Made, Wish, compared
 from pages.comparing.money import economy_of, show_money
 from pages.comparing.promotion import show_promotion
 from pages.comparing.quality import show_quality
@@ -27,25 +24,6 @@ from pages.links import open_page, plain
 SPLITS = {"test": "Test split", "validation": "Validation split", "train": "Train split", "": "Tiles of my choice"}
 VIEWS = ("Quality", "Map", "Money", "Thresholds", "Promotion", "Rounds", "Report")
 MOST_MODELS = 6
-MADE = "comparison_made"
-
-
-@dataclass(frozen=True)
-class Made:
-    """A comparison that was made, under which ids its evaluations are kept, and what it was made from."""
-
-    comparison: Comparison
-    evaluation_ids: tuple[int, ...]
-    key: object
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is to be compared on which tiles."""
-
-    names: tuple[str, ...]
-    split: str
-    tiles: tuple[Tile, ...]
 
 
 def show_nothing(found: Context) -> None:
@@ -62,12 +40,13 @@ def show_nothing(found: Context) -> None:
 def ask_wish(models: list[ModelView]) -> Wish:
     """Which models, and on which tiles. Raises InputError."""
     names = [each.name for each in models]
-    asked = [each for each in st.query_params.get_all("model") if each in names]
-    with st.container(horizontal=True, vertical_alignment="bottom", key="wish"):
+    asked = st.session_state.get("models") or st.query_params.get_all("model")
+    known = list(dict.fromkeys(each for each in asked if each in names))[:MOST_MODELS]
+    st.session_state["models"] = known or [names[0], *names[1:][-1:]]
+    with st.container(horizontal=True, vertical_alignment="bottom", key="compare_wish"):
         picked = st.multiselect(
             "Models, the first is what others are compared with",
             names,
-            default=list(dict.fromkeys(asked))[:MOST_MODELS] or [names[0], *names[1:][-1:]],
             max_selections=MOST_MODELS,
             key="models",
         )
@@ -85,24 +64,6 @@ def ask_wish(models: list[ModelView]) -> Wish:
             msg = "Name finished tiles to compare on, for example 19/262144/262143."
             raise InputError(msg)
     return Wish(tuple(picked), split, tuple(tiles))
-
-
-def compared(found: Context, wish: Wish) -> Made:
-    """The comparison, made now, or the one made before when nothing has changed since. Raises MaploopError."""
-    with found.database.read() as connection:
-        key = (wish, stamp_of(connection, found.project))
-        kept = st.session_state.get(MADE)
-        if isinstance(kept, Made) and kept.key == key:
-            return kept
-        with st.spinner("Comparing"):
-            comparison = compare_models(
-                connection, found.project, wish.names, split=wish.split or "test", tiles=wish.tiles
-            )
-    with found.database.write() as connection:
-        ids = kept_ids(connection, found.project, found.annotator_id, comparison)
-    made = Made(comparison, tuple(ids), key)
-    st.session_state[MADE] = made
-    return made
 
 
 def show_basis(found: Context, comparison: Comparison) -> None:

@@ -61,7 +61,7 @@ def _sections(comparison: Comparison, economy: Economy, cards: Sequence[Card]) -
         yield Section("Without a usable answer", paragraphs=(says,), tables=(failures,))
     if others:
         yield Section("Differences", paragraphs=(MAYBE_MEANS,), tables=(differences_table(comparison),))
-    yield Section("Taken for", tables=tuple(_titled(comparison, name) for name in comparison.names))
+    yield Section("What was taken for what", tables=tuple(_titled(comparison, name) for name in comparison.names))
     yield _by_size(comparison)
     yield _by_score(comparison)
     yield _money(economy)
@@ -96,7 +96,7 @@ def _money(economy: Economy) -> Section:
     chart = quality_and_cost(economy)
     return Section(
         "Money",
-        paragraphs=tuple(each.text for each in economy.break_evens),
+        paragraphs=tuple(dict.fromkeys(each.text for each in economy.break_evens)),
         plots=(chart,) if chart is not None else (),
         tables=(money_table(economy),),
         points=economy.notes,

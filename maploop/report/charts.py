@@ -198,7 +198,8 @@ def threshold_plot(found: Threshold) -> Figure:
         if look.precision.value is not None
     )
     lower = tuple(
-        At(look.score, look.lower, says=f"from {look.score:.2f}: at least {look.lower:.1%}") for look in found.looks
+        At(look.score, look.lower, says=f"from {look.score:.2f}: at least {100 * look.lower:.1f} %")
+        for look in found.looks
     )
     lines = [
         Series("precision", 0, precision),
@@ -209,7 +210,7 @@ def threshold_plot(found: Threshold) -> Figure:
         lines,
         Axis("accepted from this score on", _tenths, 0, 1),
         Axis("right", percent, None, 1),
-        f"Precision of {found.class_name} by score, wanted {found.wanted:.0%}",
+        f"Precision of {found.class_name} by score, wanted {100 * found.wanted:.1f} %",
     )
 
 

@@ -224,7 +224,7 @@ def _names(places: Sequence[At], across: Place, up: Place, right: float) -> list
     """Names beside their marks, each moved until it lies on no other."""
     shapes: list[Shape] = []
     taken: list[Point] = []
-    for each in places:
+    for each in sorted(places, key=lambda at: -at.y):  # the upper of two keeps its name above
         if not each.name:
             continue
         x, y = across(each.x), up(each.y)

@@ -163,6 +163,11 @@ def amount(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
 
 
+def share(value: float) -> str:
+    """A part of a whole: `98.0 %`."""
+    return f"{100 * value:.1f} %"
+
+
 def spread(metric: Metric) -> str:
     """A sum with its interval."""
     if metric.value is None:

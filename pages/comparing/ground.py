@@ -197,7 +197,7 @@ def show_gallery(found: Context, comparison: Comparison, pair: tuple[str, ...]) 
     with st.container(horizontal=True, key="gallery"):
         for card in cards:
             with st.container(
-                border=True, width=640 if len(pair) > 1 else 340, key=f"card_{str(card.tile).replace('/', '_')}"
+                border=True, width=620 if len(pair) > 1 else 340, key=f"card_{str(card.tile).replace('/', '_')}"
             ):
                 for column, shot in zip(st.columns(len(pair), wrap=False), card.shots, strict=True):
                     with column:

@@ -75,8 +75,7 @@ def show_money(comparison: Comparison, speeds: Speeds, economy: Economy) -> None
             show_plot(chart, "quality_and_cost")
     with right:
         st.markdown("**Break-even**, people's time included")
-        for each in economy.break_evens:
-            st.markdown(f"- {plain(each.text)}")
+        st.markdown("\n".join(f"- {plain(each)}" for each in dict.fromkeys(each.text for each in economy.break_evens)))
     show_table(money_table(economy), "money_table")
     with st.expander("Assumptions", expanded=True, key="assumptions"):
         st.markdown("\n".join(f"- {plain(each)}" for each in economy.notes))

@@ -18,10 +18,12 @@ from maploop.compare.promotion import (
 from maploop.errors import MaploopError
 from maploop.project import change_settings
 from maploop.report.charts import figure_name
+from maploop.report.freshness import stamp_of
 from pages.common import Context
 from pages.comparing.showing import act
 from pages.links import plain
 
+TRIED, TRIAL = "candidate_tried", "candidate_trial"
 METRICS = ("f1", "precision", "recall", "mean_iou", "ap50", "ap")
 ACTS = {"promote": "promoted", "overrule": "promoted against the rule", "return": "went back"}
 
@@ -35,7 +37,7 @@ def show_promotion(found: Context, names: list[str]) -> None:
     show_rule(found)
     candidates = [name for name in names if current is None or name != current.name]
     if candidates:
-        show_candidate(found, candidates)
+        show_candidate(found, candidates, current.name if current else None)
     show_history(history)
 
 
@@ -102,23 +104,36 @@ def settings_of(rule: GateRule) -> dict[str, Any]:
     }
 
 
-def show_candidate(found: Context, candidates: list[str]) -> None:
+def show_candidate(found: Context, candidates: list[str], current: str | None) -> None:
     """Hold a candidate to the rule, and let it take over."""
     st.subheader("Candidate", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="candidate"):
         name = str(st.selectbox("Model", candidates, index=len(candidates) - 1, key="candidate_model", width=320))
         if st.button("Hold it to the rule", key="try_candidate", icon=":material/gavel:"):
-            st.session_state["tried"] = name
-    if st.session_state.get("tried") != name:
+            st.session_state[TRIED] = name
+    if st.session_state.get(TRIED) != name:
         st.caption("Both models are compared on the test split. Promoting counts as one use of it to choose.")
         return
     try:
-        with found.database.read() as connection:
-            trial = try_candidate(connection, found.project, name)
+        trial = tried(found, name, current)
     except MaploopError as error:
         st.info(plain(str(error)), icon=":material/hourglass_empty:")
         return
     show_trial(found, trial)
+
+
+def tried(found: Context, name: str, current: str | None) -> Trial:
+    """The candidate held to the rule, now or before when nothing has changed since. Raises MaploopError."""
+    with found.database.read() as connection:
+        names = [name, *([current] if current else [])]
+        key = (name, current, stamp_of(connection, found.project, names))
+        kept_key, kept = st.session_state.get(TRIAL, (None, None))
+        if kept_key == key and isinstance(kept, Trial):
+            return kept
+        with st.spinner("Comparing"):
+            trial = try_candidate(connection, found.project, name)
+    st.session_state[TRIAL] = (key, trial)
+    return trial
 
 
 def show_trial(found: Context, trial: Trial) -> None:
@@ -140,7 +155,7 @@ def show_trial(found: Context, trial: Trial) -> None:
 
 def do_promote(found: Context, trial: Trial, reason: str) -> None:
     """Let the candidate take over."""
-    st.session_state.pop("tried", None)
+    st.session_state.pop(TRIED, None)
     act(
         found,
         lambda done: f"{done.model} is the current model.",

@@ -89,7 +89,7 @@ def show_differences(comparison: Comparison) -> None:
 
 def show_confusion(comparison: Comparison) -> None:
     """What was taken for what."""
-    st.subheader("Taken for", anchor=False)
+    st.subheader("What was taken for what", anchor=False)
     name = pick("Model", comparison.names, "confusion_of")
     show_table(confusion_table(comparison, comparison.contender(name)), "confusion")
 

@@ -5,7 +5,9 @@ from functools import partial
 
 import streamlit as st
 
+from maploop.compare.promotion import current_model
 from maploop.compare.reliability import Reliability
+from maploop.compare.rounds import rounds_of
 from maploop.compare.thresholds import (
     HELD_SHARE,
     Proposal,
@@ -18,15 +20,19 @@ from maploop.compare.thresholds import (
 )
 from maploop.errors import MaploopError
 from maploop.report.charts import ALL, reliability_plot, threshold_plot
+from maploop.report.tables import share
 from pages.common import Context
 from pages.comparing.showing import act, show_plot
 from pages.links import plain
+
+CONFIRMING = "confirming_rule"
 
 
 def show_thresholds(found: Context, names: list[str]) -> None:
     """Reliability of one model's scores, what may be accepted by them, and the rules there are."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="threshold_inputs"):
-        model = str(st.selectbox("Scores of", names, index=len(names) - 1, key="threshold_model", width=320))
+        first = names.index(likely_model(found, names))
+        model = str(st.selectbox("Scores of", names, index=first, key="threshold_model", width=320))
         wanted = st.number_input(
             "Wanted precision, %",
             50.0,
@@ -66,6 +72,16 @@ def show_thresholds(found: Context, names: list[str]) -> None:
     show_rules(found)
 
 
+def likely_model(found: Context, names: list[str]) -> str:
+    """The model that runs today, or the one people reviewed last, or the newest."""
+    with found.database.read() as connection:
+        current = current_model(connection, found.project)
+        if current is not None:
+            return current.name
+        rounds = rounds_of(connection, found.project)
+    return rounds[-1].model if rounds else names[-1]
+
+
 def show_reliability(curves: Mapping[str | None, Reliability], wanted: float) -> str | None:
     """The curve of one class, or of all, and its calibration error."""
     names = [name or ALL for name, curve in curves.items() if curve.judged]
@@ -84,7 +100,7 @@ def show_reliability(curves: Mapping[str | None, Reliability], wanted: float) ->
             error = curve.calibration_error
             st.metric(
                 "Calibration error",
-                "–" if error.value is None else f"{error.value:.1%}",
+                "–" if error.value is None else share(error.value),
                 border=True,
                 help=f"By how much scores promise too much or too little: {error.text()}.",
             )
@@ -112,11 +128,13 @@ def show_offers(
             if offer.reach is not None and offer.reach.accepted:
                 label = f"Apply to {offer.reach.accepted:,}"
                 if st.button(label, key=f"apply_{offer.class_name}", icon=":material/done_all:"):
+                    st.session_state[CONFIRMING] = (model, offer.class_name)
+                if st.session_state.get(CONFIRMING) == (model, offer.class_name):
                     confirm_rule(found, model, offer, wanted, held)
     shown = next((each for each in offers if each.class_name == class_name), None)
     if shown is not None and shown.threshold.looks:
         show_plot(threshold_plot(shown.threshold), "threshold")
-        st.caption(f"Lower bound: {shown.threshold.method}, {shown.threshold.confidence:.0%}.")
+        st.caption(f"Lower bound: {shown.threshold.method}, {share(shown.threshold.confidence)}.")
 
 
 def offer_text(offer: Proposal) -> str:
@@ -126,8 +144,8 @@ def offer_text(offer: Proposal) -> str:
         best = max((look.lower for look in found.looks), default=None)
         if best is None:
             return "nobody has judged enough of them."
-        return f"no score is sure to give {found.wanted:.1%}; the best lower bound is {best:.1%}."
-    says = f"from {found.score:.2f} on {found.precision.text()} were right, at least {found.lower or 0:.1%}"
+        return f"no score is sure to give {share(found.wanted)}; the best lower bound is {share(best)}."
+    says = f"from {found.score:.2f} on {found.precision.text()} were right, at least {share(found.lower or 0)}"
     reach = offer.reach
     if reach is None:
         return f"{says}."
@@ -137,7 +155,12 @@ def offer_text(offer: Proposal) -> str:
     return f"{says}; saves {reach.accepted:,} decisions, {reach.held:,} stay to be looked at{saved}.{alone}"
 
 
-@st.dialog("Accept without a look?")
+def stop_confirming() -> None:
+    """The question was answered, or put away."""
+    st.session_state.pop(CONFIRMING, None)
+
+
+@st.dialog("Accept without a look?", on_dismiss=stop_confirming)
 def confirm_rule(found: Context, model: str, offer: Proposal, wanted: float, held: float) -> None:
     """Say once more what is about to happen."""
     reach = offer.reach
@@ -148,6 +171,7 @@ def confirm_rule(found: Context, model: str, offer: Proposal, wanted: float, hel
         f"at least {offer.threshold.score or 0:.2f} are accepted in your name. You can take the rule back."
     )
     if st.button("Apply", type="primary", key="confirm_apply"):
+        stop_confirming()
         act(
             found,
             lambda rule: f"{rule.accepted:,} predictions are accepted; {rule.held:,} stay to be looked at.",
@@ -183,7 +207,7 @@ def show_rules(found: Context) -> None:
 def rule_text(rule: RuleView) -> str:
     """A rule in a sentence."""
     says = (
-        f"{rule.class_name} of {rule.model} from {rule.score:.2f} on, wanted {rule.wanted:.1%}: {rule.accepted:,} "
+        f"{rule.class_name} of {rule.model} from {rule.score:.2f} on, wanted {share(rule.wanted)}: {rule.accepted:,} "
         f"accepted, {rule.standing:,} still stand, {rule.held:,} kept to be looked at. "
         f"{rule.applied_by}, {rule.applied_at:%Y-%m-%d %H:%M}."
     )

@@ -17,12 +17,13 @@ from tests.builders import a_decision, a_person, a_sample
 
 HOSTILE = "<img src=x onerror=window.owned=1>"
 MARKDOWN = "![x](http://evil.example/x.png) [click](javascript:window.owned=1)"
-PAGES = ("", "import", "review", "quality", "dataset")
+PARTS = ("Quality", "Map", "Money", "Thresholds", "Promotion", "Rounds", "Report")
+PAGES = ("", "import", "review", "quality", "dataset", "models", *(f"compare?view={part}" for part in PARTS))
 
 
 @pytest.fixture
 def ground(app_server: AppServer) -> Ground:
-    """A project whose every text is hostile, with a tile that was returned, people, a spot check, a model, a dataset."""
+    """A project whose every text is hostile: a tile that was returned, people, a spot check, a model, a dataset."""
     ground = lay(
         app_server.data,
         tiles=4,
@@ -39,6 +40,7 @@ def ground(app_server: AppServer) -> Ground:
         connection.execute(update(Imagery).values(licence=HOSTILE))
         tiles = {"total": 1, "train": 1, "validation": 0, "test": 0}
         manifest = {"project": HOSTILE, "card": MARKDOWN, "tiles": tiles, "scope": MARKDOWN, "created_by": HOSTILE}
+        connection.execute(update(Tile).values(split="test"))
         connection.execute(
             insert(Dataset).values(id="f" * 64, project_id=ground.project.id, created_by=worker, manifest=manifest)
         )

@@ -12,11 +12,14 @@ from streamlit.testing.v1 import AppTest
 from db.engine import Database
 from db.models import Evaluation, Feature, FeatureClass, Model, Project
 from maploop.compare.promotion import current_model
+from maploop.compare.sidebyside import Comparison, compare_models
 from maploop.predict.models import add_model
 from maploop.project import ProjectView
 from pages import links
+from pages.comparing import making
 from tests.builders import a_person, a_project, a_tile
 from tests.compare.ground import Town
+from tests.compare.test_thresholds import Street
 
 PAGE = str(Path(links.__file__).parent / "compare.py")
 EVIL = "<img src=x onerror=alert(1)> ![x](http://evil.example/x.png) {{7*7}}"
@@ -138,6 +141,27 @@ def test_looking_again_at_what_did_not_change_is_no_new_look(town: Town) -> None
         assert connection.execute(select(func.count()).select_from(Evaluation)).scalar_one() == 4
 
 
+def test_a_click_makes_no_new_comparison(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def counted(*told: Any, **how: Any) -> Comparison:
+        made.append(told)
+        return compare_models(*told, **how)
+
+    monkeypatch.setattr(making, "compare_models", counted)
+    app = page(town.project)
+    app.segmented_control(key="figure").set_value("recall").run()
+    app.session_state["view"] = "Money"
+    app.run()
+    assert not app.exception
+    assert len(made) == 1
+    app.multiselect(key="models").set_value(["tuned"]).run()
+    app.number_input(key="wage").set_value(30.0).run()
+    assert app.multiselect(key="models").value == ["tuned"]
+    assert app.query_params["model"] in ("tuned", ["tuned"])
+    assert len(made) == 2
+
+
 def test_the_address_says_which_models_and_which_part(town: Town) -> None:
     app = page(town.project, "Money", model=["tuned", "base"])
     assert app.multiselect(key="models").value == ["tuned", "base"]
@@ -174,6 +198,31 @@ def test_the_map_and_the_worst_tiles_lead_into_review(town: Town, went: list[tup
 def test_scores_without_verdicts_of_people_have_no_threshold(town: Town) -> None:
     app = page(town.project, "Thresholds")
     assert "Nobody has judged a prediction" in told(app)
+
+
+def test_a_rule_is_applied_after_a_second_word_and_taken_back(sqlite_database: Database) -> None:
+    street = Street(sqlite_database)
+    app = page(street.project, "Thresholds")
+    app.number_input(key="wanted_precision").set_value(80.0).run()
+    assert "from 0.55 on" in told(app)
+    app.button(key="apply_building").click().run()
+    assert street.verdicts(street.open).get("accept") is None
+    app.button(key="confirm_apply").click().run()
+    assert not app.exception
+    accepted = street.verdicts(street.open)["accept"]
+    assert f"{accepted} predictions are accepted" in told(app)
+    (rule,) = [each for each in keys(app) if each.startswith("withdraw_")]
+    app.button(key=rule).click().run()
+    assert not app.exception
+    assert f"{accepted} decisions are undone" in told(app)
+    assert street.verdicts(street.open).get("accept") is None
+    assert "Withdrawn by anna" in told(app)
+
+
+def test_a_score_that_nobody_can_trust_is_not_offered(sqlite_database: Database) -> None:
+    app = page(Street(sqlite_database).project, "Thresholds")
+    assert "no score is sure to give 98.0 %" in told(app)
+    assert not [each for each in keys(app) if each.startswith("apply_")]
 
 
 def test_a_candidate_takes_over_and_the_one_before_comes_back_in_one_click(town: Town) -> None:
