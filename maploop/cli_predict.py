@@ -11,6 +11,7 @@ from maploop.errors import InputError
 
 if TYPE_CHECKING:
     from maploop.database import Database
+    from maploop.predict.batch.records import BatchView
     from maploop.predict.choosing import TileChoice
     from maploop.predict.history import RunView
     from maploop.predict.models import ModelView
@@ -43,9 +44,18 @@ def predict(
         float | None, typer.Option(metavar="USD", help="Stop before the run costs more, with all its resumptions.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(metavar="N", help="Requests at once; else 4.")] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Ask a chat model in files: half the price, answered within a day.")
+    ] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Submit and collect batches without waiting; --resume goes on.")
+    ] = False,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say what a chat model would take.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also tiles that the model has predicted already.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the model's last unfinished run.")] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="End that run: cancel its batches, keep what they answered.")
+    ] = False,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -61,9 +71,12 @@ def predict(
     if len(told) > 1:
         msg = f"{' and '.join(told)} do not go together: choose one."
         raise InputError(msg)
-    asked = {"shots": shots, "retrieve": retrieve or None, "embedder": embedder}
-    if resume and (told or tiles is not None or again or estimate or any(each is not None for each in asked.values())):
-        msg = "--resume goes on with the tiles and examples of the run: leave out what chooses others."
+    asked = {"shots": shots, "retrieve": retrieve or None, "embedder": embedder, "batch": batch or None}
+    if (resume or cancel) and (
+        told or tiles is not None or again or estimate or any(each is not None for each in asked.values())
+    ):
+        name = "--resume goes on" if resume else "--cancel ends the run"
+        msg = f"{name} with the tiles and examples of the run: leave out what chooses others."
         raise InputError(msg)
     choice = TileChoice(
         "all" if every else "unreviewed",
@@ -81,14 +94,17 @@ def predict(
         _say_estimate(database, view, found, choice, parameters, again=again, as_json=as_json)
         return
     run: RunView | None
-    if resume:
-        run, known = _resumed(database, view, found, parameters), 0
+    if resume or cancel:
+        run, known = _resumed(database, view, found, parameters, waits=not no_wait, cancelled=cancel), 0
     else:
-        run, known = _begun(database, view, found, choice, parameters, again=again)
+        run, known = _begun(database, view, found, choice, parameters, again=again, waits=not no_wait)
+    batches = _batches(database, run)
     if as_json:
-        say_json({**(run.to_json() if run else {"run": None, "tiles": 0}), "known": known})
+        told_of = {"batches": [each.to_json() for each in batches]} if batches else {}
+        say_json({**(run.to_json() if run else {"run": None, "tiles": 0}), "known": known, **told_of})
     else:
         _say_run(run, known)
+        _say_batches(batches)
 
 
 def _begun(
@@ -99,6 +115,7 @@ def _begun(
     parameters: dict[str, Any],
     *,
     again: bool,
+    waits: bool,
 ) -> "tuple[RunView | None, int]":
     """A new run, carried out, None when nothing was left to do; and how many tiles were known before."""
     from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run  # noqa: PLC0415
@@ -106,7 +123,7 @@ def _begun(
     from maploop.predict.runs import begin_run, remember  # noqa: PLC0415
 
     parameters = parameters_of_run(database, project, model, parameters)
-    predictor = open_predictor(project, model, parameters, database=database)
+    predictor = open_predictor(project, model, parameters, database=database, waits=waits)
     with database.write() as connection:
         begun = begin_run(
             connection,
@@ -127,8 +144,16 @@ def _begun(
     return run, begun.known
 
 
-def _resumed(database: "Database", project: "ProjectView", model: "ModelView", changed: dict[str, Any]) -> "RunView":
-    """The last unfinished run, carried on; `changed` parameters are remembered."""
+def _resumed(
+    database: "Database",
+    project: "ProjectView",
+    model: "ModelView",
+    changed: dict[str, Any],
+    *,
+    waits: bool,
+    cancelled: bool,
+) -> "RunView":
+    """The last unfinished run, carried on, or only to its end; `changed` parameters are remembered."""
     from maploop.predict.history import last_unfinished  # noqa: PLC0415
     from maploop.predict.registry import open_predictor  # noqa: PLC0415
     from maploop.predict.run import carry_out  # noqa: PLC0415
@@ -136,12 +161,12 @@ def _resumed(database: "Database", project: "ProjectView", model: "ModelView", c
 
     with database.read() as connection:
         run = last_unfinished(connection, project, model)
-    predictor = open_predictor(project, model, {**run.parameters, **changed}, database=database)
+    predictor = open_predictor(project, model, {**run.parameters, **changed}, database=database, waits=waits)
     if changed:
         with database.write() as connection:
             remember(connection, run.id, **changed)
     with progress() as report:
-        return carry_out(database, project, run.id, predictor, hear=_hearing(report))
+        return carry_out(database, project, run.id, predictor, hear=_hearing(report), cancelled=lambda: cancelled)
 
 
 def _hearing(report: Callable[[str], None]) -> "Callable[[RunProgress], None]":
@@ -183,6 +208,21 @@ def _say_estimate(
     most = "" if expected.most is None else f", {expected.most:.2f} USD at most"
     tokens = expected.input_tokens + expected.output_tokens
     say(f"{expected.tiles:,} tiles: about {tokens:,} tokens, {cost}{most}. {planned.known:,} were predicted before.")
+
+
+def _batches(database: "Database", run: "RunView | None") -> "list[BatchView]":
+    if run is None or not run.parameters.get("batch"):
+        return []
+    from maploop.predict.batch.records import batches_of  # noqa: PLC0415
+
+    with database.read() as connection:
+        return batches_of(connection, run.id)
+
+
+def _say_batches(batches: "list[BatchView]") -> None:
+    if at_work := [each for each in batches if each.is_open]:
+        tiles = sum(each.requests for each in at_work)
+        say(f"{len(at_work):,} batches with {tiles:,} tiles are at the server: --resume collects them.")
 
 
 def _say_run(run: "RunView | None", known: int) -> None:

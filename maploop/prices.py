@@ -75,7 +75,10 @@ class OwnPrices(BaseModel):
 
 
 class PriceTable(BaseModel):
-    """Prices as they were on a date. An unknown model has no price: None, never a guess."""
+    """Prices as they were on a date. An unknown model has no price: None, never a guess.
+
+    `batch_share`: of the price of a request, what it costs in a batch.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -83,6 +86,7 @@ class PriceTable(BaseModel):
     currency: str
     unit: str
     note: str
+    batch_share: float = Field(gt=0, le=1)
     models: dict[str, Price]
     tuned: dict[str, Price]
     image_tokens: dict[str, ImageRule]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_IDENTIFIER = 300
 _NOTHING_ASKED: Mapping[str, Any] = MappingProxyType({})
-_OF_CHAT_MODELS = ("shots", "retrieve", "budget")
+_OF_CHAT_MODELS = ("shots", "retrieve", "budget", "batch")
 
 
 def open_predictor(
@@ -24,16 +24,21 @@ def open_predictor(
     parameters: Mapping[str, Any] = _NOTHING_ASKED,
     *,
     database: Database | None = None,
+    waits: bool = True,
 ) -> Predictor:
     """Open a model of the project as a run asks for it: `parameters` are the run's.
 
-    The database is needed by runs that show examples, and by models that sharpen what another one predicted.
-
-    Raises MaploopError saying why it cannot predict.
+    The database is needed by runs that show examples or go in batches, and by models that sharpen what another one
+    predicted. A run in batches that does not wait for them is put down once they are submitted. Raises MaploopError
+    saying why it cannot predict.
     """
     # Each backend brings libraries that take a second to import, and a run needs one of them.
     predictor: Predictor
     match model.backend:
+        case "chat" if parameters.get("batch"):
+            from maploop.predict.batch.opening import open_batch  # noqa: PLC0415
+
+            predictor = open_batch(project, model, parameters, database=database, waits=waits)
         case "chat":
             from maploop.predict.chat.opening import open_chat  # noqa: PLC0415
 
@@ -90,6 +95,10 @@ def estimate_run(
 
 def question_hash(database: Database, project: ProjectView, model: ModelView, parameters: Mapping[str, Any]) -> str:
     """The prompt hash of a run of these parameters, without asking for a key. Raises MaploopError."""
+    if model.backend == "transformers":
+        from maploop.predict.hub.opening import hub_hash  # noqa: PLC0415
+
+        return hub_hash(database, project, model)
     if model.backend != "chat":
         return open_predictor(project, model, parameters, database=database).prompt_hash
     from maploop.predict.chat.opening import chat_hash  # noqa: PLC0415

@@ -24,10 +24,10 @@ Trouble, by plan and always the same: `vendor.faults`
     .on_custom_id(pattern, fault)       a request of a batch
     .at_rate(0.1, [fault, ...], seed)   a share of all questions; drawn from picture and attempt, whatever the order
 Faults: rate_limit(retry_after), server_error(status), HANG (until the client gives up), RESET (cut before anything is
-done), RESET_AFTER (done and billed, and then cut), HALF (cut in the middle of the body); of answers TRUNCATED, REFUSAL,
-CONTENT_FILTER, NONSENSE, EMPTY, OUT_OF_RANGE, SELF_INTERSECTING, says(text). In a batch, a fault of the line is an
-entry of the error file. `vendor.stop()` goes away with everything it knows, `vendor.start()` comes back at the same
-address.
+done), HANG_AFTER and RESET_AFTER (when all is done and billed), HALF (cut in the middle of the body); of answers
+TRUNCATED, REFUSAL, CONTENT_FILTER, NONSENSE, EMPTY, OUT_OF_RANGE, SELF_INTERSECTING, says(text). In a batch, a fault of
+the line is an entry of the error file. `vendor.stop()` goes away with everything it knows, `vendor.start()` comes back
+at the same address.
 `vendor.limits.at_once` answers 429 to more chat requests at a time; `vendor.training_available = False` answers 403 to
 jobs; `vendor.keys`, `vendor.models[...]["shutdown_date"]`, `vendor.tunable`, `vendor.limits` and `vendor.manner` (to be
 like vLLM or Ollama) are there to be changed.
@@ -50,6 +50,7 @@ from tests.vendor.faults import (
     EMPTY,
     HALF,
     HANG,
+    HANG_AFTER,
     NONSENSE,
     OUT_OF_RANGE,
     REFUSAL,
@@ -73,6 +74,7 @@ __all__ = [
     "EMPTY",
     "HALF",
     "HANG",
+    "HANG_AFTER",
     "KEY",
     "NONSENSE",
     "OUT_OF_RANGE",

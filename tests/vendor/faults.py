@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Transport = Literal["respond", "hang", "reset", "reset_after", "half"]
+Transport = Literal["respond", "hang", "hang_after", "reset", "reset_after", "half"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Fault:
     """One thing that goes wrong.
 
     transport   respond: the server answers; hang: not until the client goes away; reset: the connection is cut before
-                anything is done; reset_after: it is cut when all is done and billed; half: it is cut in the body
+                anything is done; hang_after, reset_after: the same when all is done and billed; half: it is cut in the
+                body
     status      above 0: the server answers with this error, and bills nothing
     retry_after the header of that name
     change      what becomes of the answer, which is billed
@@ -54,6 +55,7 @@ def server_error(status: int = 500) -> Fault:
 
 
 HANG = Fault("hang", transport="hang")
+HANG_AFTER = Fault("hang_after", transport="hang_after")
 RESET = Fault("reset", transport="reset")
 RESET_AFTER = Fault("reset_after", transport="reset_after")
 HALF = Fault("half", transport="half")

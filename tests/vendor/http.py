@@ -60,7 +60,9 @@ async def perform(request: Request, fault: Fault | None, work: Callable[[], Resp
     if fault.transport == "reset":
         raise CutError
     response = work()
-    if fault.transport == "reset_after":
+    if fault.transport == "hang_after":
+        await _gone(request)
+    if fault.transport in ("reset_after", "hang_after"):
         raise CutError
     if fault.transport == "half":
         return HalfResponse(response.body, response.status_code, media_type=response.media_type)
@@ -69,7 +71,6 @@ async def perform(request: Request, fault: Fault | None, work: Callable[[], Resp
 
 async def _gone(request: Request) -> None:
     """Returns when the client has given up, or the server is going down (which uvicorn tells in the same way)."""
-    await request.body()
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -111,7 +112,7 @@ async def _carried(request: Request, route: Route) -> Response:
     fault: Fault | None = request.state.fault
     if fault is None or fault.change is not None:
         return await route(request)
-    if fault.transport in ("reset_after", "half") and not fault.status:
+    if fault.transport in ("reset_after", "hang_after", "half") and not fault.status:
         response = await route(request)
         return await perform(request, fault, lambda: response)
     await request.body()

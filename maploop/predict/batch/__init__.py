@@ -6,4 +6,5 @@ remote      a server's files and batches; the vendor's errors stop there
 results     lines of a server's result files -> outcomes of tiles
 submitting  from tiles to batches at work; what was begun is gone on with
 predictor   submits, looks in from time to time, collects
+opening     from a chat model and what a run asks for to a predictor
 """

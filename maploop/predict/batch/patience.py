@@ -57,10 +57,14 @@ class Patience:
             self.pause(min(answer.rest or wait, _GIVE_UP))
             wait = min(2 * wait, _LONGEST_WAIT)
 
-    def until_next_look(self, *, something_came: bool) -> None:
+    def until_next_look(self) -> None:
         """Wait before batches are looked at again."""
-        self._look = FIRST_LOOK if something_came else min(1.5 * self._look, LONGEST_LOOK)
         self.pause(self._look)
+        self._look = min(1.5 * self._look, LONGEST_LOOK)
+
+    def something_came(self) -> None:
+        """More may come soon."""
+        self._look = FIRST_LOOK
 
     def pause(self, seconds: float) -> None:
         """Wait; as soon as the run is stopped, that is over."""

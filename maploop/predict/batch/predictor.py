@@ -27,6 +27,7 @@ T = TypeVar("T")
 TIMES: Final = 3  # batches that a tile is in at most, before the server is taken not to come to it
 _STORED_TOGETHER: Final = 100  # outcomes
 _MANY: Final = 20  # lines that a server does not take, from which on the fault is not that of single tiles
+_LATER: Final = "The run waits for its batches: resume it to collect them."
 _FULL: Final = "token_limit_exceeded"  # what a server says that has enough to do
 
 
@@ -65,15 +66,18 @@ class BatchPredictor:
     def predict(self, assignment: Assignment) -> Iterator[Sequence[Outcome]]:
         """Tiles as their batches come to an end; see `predictor.Predictor`.
 
-        A run that is stopped cancels its batches at the server, and hands over what they had answered by then. A killed
-        one leaves them at work: who takes it up goes on with them.
+        A run that is stopped cancels its batches at the server, and hands over what they had answered by then. One that
+        is killed or interrupted leaves them at work: who takes it up goes on with them.
         """
         self._budget.begin(assignment.used)
         records = Records(self._database, self._project, assignment.run_id, assignment.worker)
         patience = Patience(self._clock, assignment.stopped)
         submitter = Submitter(records, self._remote, self._questions, self._budget, self._limits, patience, assignment)
         work = _Work(records, self._remote, self._questions, self._budget, submitter, patience, assignment)
-        yield from work.outcomes(waits=self._waits)
+        try:
+            yield from work.outcomes(waits=self._waits)
+        except KeyboardInterrupt:
+            raise AnswersLaterError(_LATER) from None
 
 
 class _Work:
@@ -122,10 +126,11 @@ class _Work:
             self._assignment.report(sum(each.completed + each.failed for each in self._open.values()))
             if came:
                 self._is_full = False
+                self._patience.something_came()
             elif not waits and not self._assignment.stopped():
-                raise AnswersLaterError(f"Run {self._records.run_id} waits for its batches: resume it to collect them.")
+                raise AnswersLaterError(_LATER)
             else:
-                self._patience.until_next_look(something_came=False)
+                self._patience.until_next_look()
                 self._is_full = self._is_full and bool(self._open)
 
     def _take_up(self) -> None:

@@ -1,24 +1,17 @@
 """What a batch asks about a tile: the same as asking one by one, but for what the server turned out not to take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from maploop.contract import Contract, picture_of
 from maploop.errors import ImageryError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.chat.request import Abilities, abilities_of, chat_request, without_what_is_refused
+from maploop.predict.chat.shots import Shots
 from maploop.predict.predictor import Assignment, Failure
 from maploop.prices import Price
-
-
-class Shots(Protocol):
-    """Examples that are shown first."""
-
-    def of(self, tile: Tile, assignment: Assignment) -> Sequence[tuple[bytes, str]]:
-        """Pictures with their answers. Raises ImageryError, ConflictError."""
-        ...
 
 
 @dataclass

@@ -42,6 +42,11 @@ class BatchView:
     submitted_at: datetime | None
     collected_at: datetime | None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to be done for it."""
+        return self.status in OPEN_BATCHES
+
     def to_json(self) -> dict[str, Any]:
         """As the CLI prints it."""
         return {
@@ -74,7 +79,7 @@ class Records:
     def open_batches(self) -> list[BatchView]:
         """Those that something is still to be done for, oldest first."""
         with self._database.read() as connection:
-            return [each for each in batches_of(connection, self.run_id) if each.status in OPEN_BATCHES]
+            return [each for each in batches_of(connection, self.run_id) if each.is_open]
 
     def pending_tiles(self, batch: BatchView) -> dict[Tile, int]:
         """The tiles of a batch without an outcome, with their lines in the file, in that order."""

@@ -17,6 +17,7 @@ class Asking(BaseModel):
     pool            hash of the examples that the shots are taken from, once they were gathered
     budget          USD for the run, with all its resumptions
     concurrency     requests under way at once
+    batch           all of them in files, answered within a day at a part of the price
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)  # others keep things beside these
@@ -27,6 +28,7 @@ class Asking(BaseModel):
     pool: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     concurrency: int = Field(default=4, ge=1, le=64)
+    batch: bool = False
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Self:

@@ -117,7 +117,7 @@ class ChatQuestion:
         self.contract: Contract = self.parameters.contract(project)
         self._asking = asking
         self._price_name = self.parameters.price_name(model.identifier)
-        self.price: Price | None = load_prices().price_of(self._price_name)
+        self.price = _price(self._price_name, asking)
         self._pool: Pool | None = None
         if not asking.shots:
             return
@@ -170,6 +170,12 @@ class ChatQuestion:
             **{name: getattr(self.parameters, name) for name in shaping},
         }
         return hashlib.sha256(orjson.dumps(question, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _price(name: str, asking: Asking) -> Price | None:
+    prices = load_prices()
+    price = prices.price_of(name)
+    return price.times(prices.batch_share) if price is not None and asking.batch else price
 
 
 def _gathered(

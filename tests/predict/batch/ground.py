@@ -11,7 +11,6 @@ from typing import Any
 import httpx2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import SecretStr
 from sqlalchemy import Connection, select, update
 
 from db.engine import Database
@@ -22,24 +21,19 @@ from maploop.contract import contract_of, picture_of, render_answer
 from maploop.imagery.info import SourceInfo
 from maploop.imagery.tilemath import Tile
 from maploop.predict.batch.files import Limits
+from maploop.predict.batch.opening import open_batch
 from maploop.predict.batch.predictor import BatchPredictor
-from maploop.predict.batch.questions import Questions
 from maploop.predict.batch.records import BatchView, batches_of
-from maploop.predict.batch.remote import RemoteBatches
-from maploop.predict.chat.budget import Budget
-from maploop.predict.chat.parameters import ChatParameters
-from maploop.predict.chat.server import ChatServer
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView, load_run
-from maploop.predict.models import ModelView
-from maploop.predict.predictor import Assignment
+from maploop.predict.models import ModelView, add_model
 from maploop.predict.run import Hear, carry_out, predict_tiles
 from maploop.prices import load_prices
 from maploop.project import ProjectView
 from maploop.settings import get_settings
 from tests.builders import PlacedTile, shape_on
 from tests.predict.ground import TILES, Killed, tile_at
-from tests.vendor import KEY, Vendor, picture_hash
+from tests.vendor import Vendor, picture_hash
 
 ALL = TileChoice("all")
 TILE_SIZE = 64
@@ -55,13 +49,6 @@ class Colours:
     def read(self, tile: Tile, size: int) -> NDArray[np.uint8]:
         colour = (tile.x * 37 % 256, tile.y * 91 % 256, (tile.x // 7) % 256, 255)
         return np.broadcast_to(np.array(colour, dtype=np.uint8), (size, size, 4)).copy()
-
-
-class NoShots:
-    """Nothing is shown."""
-
-    def of(self, tile: Tile, assignment: Assignment) -> tuple[()]:
-        return ()
 
 
 class Now:
@@ -139,9 +126,8 @@ class World:
     vendor: Vendor
     limits: Limits = field(default_factory=lambda: Limits(requests=3))
     clock: Now = field(default_factory=Now)
-    parameters: dict[str, Any] = field(default_factory=dict)
     waits: bool = True
-    budget: float | None = None
+    asked: dict[str, Any] = field(default_factory=lambda: {"batch": True})
 
     def __post_init__(self) -> None:
         truth = {self.hash_of(tile_at(column)): self.answer(column) for column in range(TILES)}
@@ -158,25 +144,40 @@ class World:
 
     def predictor(self, database: Database | None = None, life: Life | None = None) -> BatchPredictor:
         """As a new process opens it."""
-        parameters = ChatParameters.of({"base_url": self.vendor.url, "key": "VENDOR_KEY", **self.parameters})
-        client = None if life is None else httpx2.Client(transport=MortalTransport(life))
-        server = ChatServer(parameters, key=SecretStr(KEY), http_client=client)
-        contract = contract_of(self.project)
-        price = load_prices().price_of(self.model.identifier)
-        half = None if price is None else price.times(0.5)
-        return BatchPredictor(
-            database or self.database,
+        return open_batch(
             self.project,
-            RemoteBatches(server, self.clock),
-            Questions(self.model.identifier, parameters, contract, NoShots(), half),
-            Budget(self.budget, half, input_tokens=600, max_tokens=parameters.max_tokens),
-            prompt_hash="asked",
+            self.model,
+            self.asked,
+            database=database or self.database,
+            waits=self.waits,
+            sources=lambda _: Colours(),
+            http_client=None if life is None else httpx2.Client(transport=MortalTransport(life)),
             clock=self.clock,
             limits=self.limits,
-            waits=self.waits,
         )
 
-    def predict(self, life: Life | None = None, *, again: bool = False, hear: Hear = lambda _: None) -> RunView:
+    def use_model(self, identifier: str) -> None:
+        """Predict with another model of the vendor's."""
+        if identifier not in self.vendor.models:
+            self.vendor.add_models([identifier])
+        with self.database.write() as connection:
+            server = self.model.parameters
+            name = f"town with {identifier}"
+            self.model = add_model(connection, self.project, name, "chat", identifier=identifier, parameters=server)
+
+    def was_cancelled(self) -> bool:
+        """Finds out that the last run was cancelled, without the wait for the next sign of life."""
+        run = self.last_run()
+        return run is not None and run.status == "cancelled"
+
+    def predict(
+        self,
+        life: Life | None = None,
+        *,
+        again: bool = False,
+        hear: Hear = lambda _: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> RunView:
         """Begin a run over all tiles, and carry it out. Raises Killed at the end of a life."""
         database = self.database if life is None else MortalDatabase(self.database, life)
         report = predict_tiles(
@@ -185,9 +186,10 @@ class World:
             self.model,
             self.predictor(database, life),
             ALL,
-            parameters={"batch": True},
+            parameters=self.asked,
             again=again,
             hear=hear,
+            cancelled=cancelled,
             sources=lambda _: Colours(),
         )
         assert report.run is not None

@@ -1,12 +1,21 @@
 """Whenever the process of a batch run is killed, the next one goes on: every tile is answered, and paid for once."""
 
+import contextlib
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from maploop.predict.batch.files import Limits
 from tests.predict.batch.ground import Life, World
 from tests.predict.ground import TILES, Killed
+from tests.test_cli_predict import said
+from tests.tune.ground import painted_files
+from tests.vendor import HANG_AFTER, KEY, Vendor
+
+MAPLOOP = "from maploop.cli import main; main()"
 
 
 def test_killed_at_any_point_and_taken_up_again(world: World) -> None:
@@ -54,3 +63,31 @@ def test_killed_again_and_again(world: World, steps: int) -> None:
     assert (run.status, run.done) == ("finished", TILES)
     world.assert_paid_once(run)
     assert len(world.vendor.bill.charges) == TILES
+
+
+def test_after_kill_minus_nine_the_next_process_collects(
+    sqlite_url: str,
+    tmp_path: Path,
+    vendor: Vendor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TOWN_KEY", KEY)
+    imagery, _ = painted_files(tmp_path, 4)
+    server = ("--backend", "chat", "--identifier", "gpt-4o", "--base-url", vendor.url, "--key", "TOWN_KEY")
+    said(capsys, "project", "create", "Town", "--class", "building:polygon", "--zoom", "19")
+    said(capsys, "import", "imagery", "Town", str(imagery))
+    said(capsys, "model", "add", "Town", "eyes", *server)
+    predict = ("predict", "Town", "--model", "eyes")
+    vendor.faults.on_route("POST /v1/batches", HANG_AFTER)
+    process = subprocess.Popen([sys.executable, "-c", MAPLOOP, *predict, "--batch", "--db", sqlite_url])
+    while not vendor.batches:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"It ended by itself: {process.wait(0.05)}.")
+    process.kill()
+    process.wait()
+    vendor.advance(4)
+    done = said(capsys, *predict, "--resume", "--no-wait")
+    assert (done["status"], done["predicted"]) == ("finished", 4)
+    assert len(vendor.batches) == 1
+    assert len(vendor.bill.charges) == 4
