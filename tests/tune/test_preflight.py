@@ -152,7 +152,7 @@ def test_wishes_that_make_no_sense_are_refused(office: Office) -> None:
         office.plan(base_url="https://me:secret@host/v1")
     for wrong in ({"epochs": 0}, {"batch_size": 257}, {"learning_rate_multiplier": 0.0}, {"seed": -1}):
         with pytest.raises(InputError, match="is no "):
-            Hyperparameters(**wrong)  # type: ignore[arg-type]
+            Hyperparameters(**wrong)
 
 
 def test_a_local_plan_costs_nothing_and_stays_here(local_ground: Ground) -> None:
