@@ -23,7 +23,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 def compare(
     project: ProjectName,
     models: Annotated[
-        list[str], typer.Option("--model", metavar="NAME", help="A model; the first is what others are held against.")
+        list[str],
+        typer.Option("--model", metavar="NAME", help="A model, or NAME@RUN; others are held against the first."),
     ],
     split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
     tile: Annotated[
