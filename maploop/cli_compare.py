@@ -29,7 +29,7 @@ def compare(
     project: ProjectName,
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME", help="A model; the first is what others are held against."),
+        typer.Option("--model", metavar="NAME", help="A model, or NAME@RUN; others are held against the first."),
     ] = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
     tile: Annotated[
