@@ -17,6 +17,7 @@ from maploop.contract import Contract, contract_of, parse_answer
 from maploop.imagery.tilemath import parse_tile, to_pixels
 from maploop.project import load_project
 from maploop.vectors.geometry import clip_to_tile
+from bench.server import ROOT
 from tests.browser.conftest import AppServer
 from tests.browser.review_map import ReviewMap
 
@@ -25,7 +26,16 @@ def maploop(server: AppServer, *arguments: object) -> dict[str, Any]:
     """What `maploop ... --json` prints, on the app's database."""
     database = f"sqlite:///{server.data / 'maploop.sqlite'}"
     done = subprocess.run(
-        [Path(sys.executable).with_name("maploop"), *map(str, arguments), "--db", database, "--json"],
+        [
+            sys.executable,
+            "-c",
+            "from maploop.cli import main; main()",
+            *map(str, arguments),
+            "--db",
+            database,
+            "--json",
+        ],
+        cwd=ROOT,  # this tree's command on this tree's app, whatever is installed
         env={"MAPLOOP_DATA": str(server.data), "MAPLOOP_USER": "anna", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         check=False,
