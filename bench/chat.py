@@ -119,7 +119,7 @@ def _run(url: str, tiles: int, concurrency: int) -> dict[str, float]:
 
     def hear(now: RunProgress) -> None:
         if not held and now.done >= tiles / 10:
-            held.append(_megabytes())
+            held.append(megabytes())
 
     started = time.perf_counter()
     run = predict_tiles(database, project, model, predictor, TileChoice("all"), hear=hear, sources=lambda _: fields).run
@@ -128,7 +128,7 @@ def _run(url: str, tiles: int, concurrency: int) -> dict[str, float]:
     return {
         "rate": run.done / seconds,
         "early": held[0],
-        "late": _megabytes(),
+        "late": megabytes(),
         "done": run.done,
         "cost": run.usage.cost or 0.0,
     }
@@ -158,10 +158,10 @@ def buildings(question: Question) -> str:
     return orjson.dumps({"features": [building(place) for place in range(FEATURES)]}).decode()
 
 
-def _megabytes() -> float:
-    """What this process holds now."""
+def megabytes(kind: str = "VmRSS") -> float:
+    """What this process holds now; `VmHWM`: what it held at most."""
     status = Path("/proc/self/status").read_text(encoding="utf-8").split()
-    return int(status[status.index("VmRSS:") + 1]) / 1024
+    return int(status[status.index(f"{kind}:") + 1]) / 1024
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maploop.cli_output import progress, say, say_json
+from maploop.cli_output import progress, say, say_json, say_lines
 from maploop.errors import InputError
 
 
@@ -17,6 +17,10 @@ def evaluate(
         str | None, typer.Option(metavar="NAME", help="The model, by its newest word on each tile.")
     ] = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
+    tile: Annotated[
+        list[str] | None,
+        typer.Option("--tile", metavar="Z/X/Y", help="This tile instead of a split; may be given often."),
+    ] = None,
     run: Annotated[int | None, typer.Option(metavar="ID", help="One run of the model.")] = None,
     truth: Annotated[Path | None, typer.Option(metavar="FILE", help="What is there.")] = None,
     predictions: Annotated[Path | None, typer.Option(metavar="FILE", help="What was predicted.")] = None,
@@ -40,7 +44,9 @@ def evaluate(
     from maploop.evaluate.matching import Rules  # noqa: PLC0415
     from maploop.evaluate.report import as_json as to_json  # noqa: PLC0415
     from maploop.evaluate.report import as_text  # noqa: PLC0415
+    from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
 
+    tiles = [parse_tile(each) for each in tile or ()]
     told = {"iou_threshold": iou, "line_tolerance_m": line_tolerance, "point_tolerance_m": point_tolerance}
     basis: dict[str, Any]
     if truth is not None or predictions is not None:
@@ -49,8 +55,8 @@ def evaluate(
         if truth is None or predictions is None:
             msg = f"Name both files: --{'truth' if truth is None else 'predictions'} is missing."
             raise InputError(msg)
-        if project is not None or model is not None or run is not None:
-            msg = "Files are compared without a project: leave out PROJECT, --model and --run, or the files."
+        if project is not None or model is not None or run is not None or tiles:
+            msg = "Files are compared without a project: leave out PROJECT, --model, --run and --tile, or the files."
             raise InputError(msg)
         rules = Rules(**{name: value for name, value in told.items() if value is not None})
         with progress() as report:
@@ -64,9 +70,11 @@ def evaluate(
                 progress=report,
             )
     else:
+        from maploop.compare.evaluations import record_evaluation  # noqa: PLC0415
         from maploop.database import open_database  # noqa: PLC0415
         from maploop.evaluate.runs import evaluate_model, rules_of  # noqa: PLC0415
-        from maploop.project import load_project  # noqa: PLC0415
+        from maploop.project import annotator_id, load_project  # noqa: PLC0415
+        from maploop.settings import get_settings  # noqa: PLC0415
 
         if project is None or model is None:
             msg = "Say what to evaluate: PROJECT and --model NAME, or --truth FILE and --predictions FILE."
@@ -74,14 +82,21 @@ def evaluate(
         if class_name is not None or class_field is not None or score_field is not None:
             msg = "--class, --class-field and --score-field speak of files: leave them out for a model of a project."
             raise InputError(msg)
-        with open_database(db).read() as connection:
+        database = open_database(db)
+        with database.read() as connection:
             view = load_project(connection, project)
-            evaluation, basis = evaluate_model(connection, view, model, rules_of(view, **told), split=split, run_id=run)
+            evaluation, basis = evaluate_model(
+                connection, view, model, rules_of(view, **told), split=split, tiles=tiles, run_id=run
+            )
+        with database.write() as connection:
+            record_evaluation(connection, view, annotator_id(connection, get_settings().user), evaluation, basis)
     if as_json:
         say_json({**to_json(evaluation), **basis})
         return
-    for line in as_text(evaluation):
-        typer.echo("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line))
+    say_lines(as_text(evaluation))
+    if failures := basis.get("failures"):
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in failures.items())
+        say(f"Without a usable answer: {kinds}; what is there counts as missed.")
     for side in ("truth", "predictions"):
         if skipped := basis.get(side, {}).get("skipped"):
             first = f"row {skipped[0]['row']}: {skipped[0]['reason']}"

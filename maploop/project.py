@@ -32,6 +32,11 @@ class ProjectSettings(BaseModel):
     iou_threshold: float = Field(default=0.5, gt=0, le=1)
     line_tolerance_m: float = Field(default=3.0, gt=0)
     point_tolerance_m: float = Field(default=5.0, gt=0)
+    # A model takes over when it beats the current one on the test split: see compare.gate.
+    promotion_metric: Literal["f1", "precision", "recall", "mean_iou", "ap50", "ap"] = "f1"
+    promotion_margin: float = Field(default=0.0, ge=0, le=1)
+    promotion_confidence: float = Field(default=0.95, ge=0.5, le=0.999)
+    promotion_class_loss: float = Field(default=0.05, ge=0, le=1)
     dialect: str = "openai"
     instructions: str = ""
 

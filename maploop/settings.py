@@ -3,7 +3,7 @@
 import getpass
 import os
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,10 +29,15 @@ class Settings(BaseSettings):
     port: int = 8501
     sample: bool = True
 
-    @property
+    @cached_property
     def database(self) -> str:
         """The SQLAlchemy URL in force: `MAPLOOP_DATABASE_URL`, or the SQLite file in the data folder."""
         return self.database_url or f"sqlite:///{(self.data / 'maploop.sqlite').resolve()}"
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """`data` as an absolute path without links."""
+        return self.data.resolve()
 
     @property
     def imagery_folder(self) -> Path:

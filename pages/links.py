@@ -19,3 +19,11 @@ def open_page(name: str, project: str, **query: str) -> NoReturn:
 def plain(text: str) -> str:
     """Text that people wrote, safe where Streamlit reads Markdown: it stands for itself, no link, no image."""
     return _MARKUP.sub(r"\\\1", text)
+
+
+def spelled(text: str) -> str:
+    """Text that people wrote, safe in HTML, whatever rewrites that or the script it is in before: it stands for itself.
+
+    Every sign that is no letter or digit is written as its number.
+    """
+    return "".join(each if each.isascii() and each.isalnum() else f"&#{ord(each)};" for each in text)

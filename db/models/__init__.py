@@ -1,11 +1,13 @@
 """The tables. Rules the schema can hold are held here: names, checks, uniqueness, what may be empty.
 
-`prediction`, `decision` and `tile_event` are append-only (triggers refuse changes, see db/sql). `feature` is
-derived: what the decisions so far say of one thing on the ground, kept up to date by the transaction that stores one.
+`prediction`, `decision`, `tile_event`, `evaluation` and `promotion` are append-only (triggers refuse changes, see
+db/sql). `feature` is derived: what the decisions so far say of one thing on the ground, kept up to date by the
+transaction that stores one.
 """
 
 from db.models.base import Base
 from db.models.batch import Batch, BatchTile
+from db.models.comparison import Evaluation, Promotion, ThresholdHeld, ThresholdRule
 from db.models.dataset import Dataset
 from db.models.prediction import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, Tile
@@ -22,14 +24,18 @@ __all__ = [
     "Claim",
     "Dataset",
     "Decision",
+    "Evaluation",
     "Feature",
     "FeatureClass",
     "Imagery",
     "Model",
     "Prediction",
     "Project",
+    "Promotion",
     "Run",
     "RunTile",
+    "ThresholdHeld",
+    "ThresholdRule",
     "Tile",
     "TileEvent",
     "TileFeature",

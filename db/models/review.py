@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import VERDICTS, Base, one_of
@@ -18,7 +18,8 @@ class Decision(Base):
     """What a person said about one feature. `id` is made in the browser, so that storing twice stores once.
 
     `verdict` undo takes back `undoes`. `previous_id` is the decision that stood before, to which an undo returns.
-    A decision with an `audit_id` is a reviewer's blind second opinion and does not move the feature.
+    A decision with an `audit_id` is a reviewer's blind second opinion and does not move the feature. One with a
+    `rule_id` was made in bulk, unseen, by the person who applied that rule, or takes such a one back.
     """
 
     __tablename__ = "decision"
@@ -27,6 +28,12 @@ class Decision(Base):
         one_of("reason", REASONS, "reason"),
         CheckConstraint("(verdict = 'undo') = (undoes IS NOT NULL)", name="undoes"),
         Index("ix_decision_speed", "project_id", "annotator_id", "stored_at", "seconds"),
+        Index(
+            "ix_decision_rule_id",
+            "rule_id",
+            sqlite_where=text("rule_id IS NOT NULL"),
+            postgresql_where=text("rule_id IS NOT NULL"),
+        ),
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True)
@@ -38,6 +45,7 @@ class Decision(Base):
     model_id: Mapped[int | None] = mapped_column(ForeignKey("model.id"))
     annotator_id: Mapped[int] = mapped_column(ForeignKey("annotator.id"))
     audit_id: Mapped[int | None] = mapped_column(ForeignKey("audit.id"), index=True)
+    rule_id: Mapped[int | None] = mapped_column(ForeignKey("threshold_rule.id"))
     verdict: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(String(12))
     class_before_id: Mapped[int | None] = mapped_column(ForeignKey("class.id"))

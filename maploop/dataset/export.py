@@ -177,7 +177,7 @@ def _tiles(
     kept = np.array([str(snapshot.tile(index)) not in names for index in range(len(snapshot.tiles.x))], dtype=np.bool_)
     if not kept.any():
         reasons = "; ".join(f"{reason} ({_some(tiles)})" for reason, tiles in refused.items())
-        msg = f"No tile can go into a {format.name} export: {reasons}."
+        msg = f"No tile can go into the {format.name} export: {reasons}."
         raise LicenceError(msg) if barred else InputError(msg)
     nothing = np.zeros(0, dtype=np.int64)
     tiles = {

@@ -33,11 +33,11 @@ def resample(counts: NDArray[np.float64], weights: NDArray[np.uint8]) -> NDArray
     return sums
 
 
-def interval(values: NDArray[np.float64]) -> tuple[float, float] | tuple[None, None]:
-    """The middle 95 % of resampled values that are numbers; nothing without any."""
+def interval(values: NDArray[np.float64], confidence: float = CONFIDENCE) -> tuple[float, float] | tuple[None, None]:
+    """The middle 95 %, or another share, of resampled values that are numbers; nothing without any."""
     values = values[np.isfinite(values)]
     if not len(values):
         return None, None
-    outside = 100 * (1 - CONFIDENCE) / 2
+    outside = 100 * (1 - confidence) / 2
     low, high = np.percentile(values, [outside, 100 - outside])
     return float(low), float(high)

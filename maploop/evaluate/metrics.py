@@ -115,6 +115,25 @@ class Evaluation:
     seed: int
 
 
+Spreads = Mapping[str | None, Mapping[str, Floats]]  # by class, None for all together: each figure, (resamples,)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """An evaluation with what it was made from, for those who compare several on the same tiles.
+
+    predictions     those that count: none of tiles where the model failed
+    counts          (tiles, 3): found, false and missed on each tile
+    spreads         figures of every resample; equal seeds draw equal tiles, so that two of them may be subtracted
+    """
+
+    evaluation: Evaluation
+    predictions: Layer
+    outcome: Outcome
+    counts: Floats
+    spreads: Spreads
+
+
 def evaluate(
     truth: Layer,
     predictions: Layer,
@@ -128,6 +147,34 @@ def evaluate(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
+    """Hold predictions against the truth; see `evaluate_in_detail`."""
+    return evaluate_in_detail(
+        truth,
+        predictions,
+        classes,
+        tiles,
+        rules,
+        within_tiles=within_tiles,
+        failed=failed,
+        max_detections=max_detections,
+        resamples=resamples,
+        seed=seed,
+    ).evaluation
+
+
+def evaluate_in_detail(
+    truth: Layer,
+    predictions: Layer,
+    classes: Mapping[str, GeometryType],
+    tiles: int,
+    rules: Rules,
+    *,
+    within_tiles: bool = True,
+    failed: NDArray[np.bool_] | None = None,
+    max_detections: int | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Detail:
     """Hold predictions against the truth.
 
     tiles               how many there are, with and without features: what intervals draw from
@@ -141,12 +188,13 @@ def evaluate(
     outcome = hold_against(predictions, truth, types, rules, within_tiles=within_tiles)
     weights = draw_tiles(tiles, resamples=resamples, seed=seed)
     scores: dict[str, Scores] = {}
+    spreads: dict[str | None, Mapping[str, Floats]] = {}
     counted: list[Counts] = []
     precisions: list[_AveragePrecision] = []
     for index, (name, geometry_type) in enumerate(classes.items()):
         counts = count(truth, predictions, outcome, index, geometry_type, tiles, failed)
         counted.append(counts)
-        found = _figures(counts, weights, rules)
+        found, spreads[name] = _figures(counts, weights, rules)
         ranked = bool(np.isfinite(predictions.scores[predictions.class_index == index]).any())
         if geometry_type == "polygon":
             precision = _average_precision(
@@ -154,14 +202,17 @@ def evaluate(
             )
             precisions.append(precision)
             found |= precision.figures()
+            spreads[name] = {**spreads[name], **precision.spreads()}
         limits = size_limits(truth.only(truth.class_index == index)).tolist()
         scores[name] = _scores(geometry_type, counts, found, weights, limits, ranked=ranked)
     total = added(counted)
-    found = _figures(total, weights, rules)
+    found, spreads[None] = _figures(total, weights, rules)
     if precisions:
-        found |= _mean(precisions).figures()
+        precision = _mean(precisions)
+        found |= precision.figures()
+        spreads[None] = {**spreads[None], **precision.spreads()}
     ranked = bool(np.isfinite(predictions.scores).any())
-    return Evaluation(
+    evaluation = Evaluation(
         classes=scores,
         overall=_scores(None, total, found, weights, [], ranked=ranked),
         confusion=_confusion(truth, predictions, outcome, len(classes)),
@@ -171,10 +222,12 @@ def evaluate(
         resamples=len(weights),
         seed=seed,
     )
+    by_tile = np.column_stack([total[name] for name in ("tp", "fp", "fn")])
+    return Detail(evaluation, predictions, outcome, by_tile, spreads)
 
 
-def _figures(counts: Counts, weights: NDArray[np.uint8], rules: Rules) -> dict[str, Metric]:
-    """The figures of one class or of all that are one number each."""
+def _figures(counts: Counts, weights: NDArray[np.uint8], rules: Rules) -> tuple[dict[str, Metric], dict[str, Floats]]:
+    """The figures of one class or of all that are one number each, and the same of every resample."""
     plain = {name: values for name, values in counts.items() if values.shape[1] == 1}
     sums = summed(plain)
     value, spread = figures(sums), figures(resampled(plain, weights))
@@ -183,9 +236,11 @@ def _figures(counts: Counts, weights: NDArray[np.uint8], rules: Rules) -> dict[s
         name: _metric(float(each[0, 0]), int(sums[_RESTS_ON[name]][0, 0]), spread[name][:, 0])
         for name, each in value.items()
     }
+    spreads = {name: each[:, 0] for name, each in spread.items()}
     if nearness := result.pop("mean_nearness", None):
         result["mean_distance_m"] = _as_distance(nearness, rules.point_tolerance_m)
-    return result
+        spreads["mean_distance_m"] = (1 - spreads.pop("mean_nearness")) * rules.point_tolerance_m
+    return result, spreads
 
 
 def _metric(value: float, n: int, spread: Floats) -> Metric:
@@ -284,6 +339,9 @@ class _AveragePrecision:
             "ap50": _metric(float(self.precision[0].mean()), self.truths, self.spread[:, 0]),
             "ap": _metric(float(self.precision.mean()), self.truths, self.spread.mean(axis=1)),
         }
+
+    def spreads(self) -> dict[str, Floats]:
+        return {"ap50": self.spread[:, 0], "ap": self.spread.mean(axis=1)}
 
 
 def _average_precision(

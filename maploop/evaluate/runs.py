@@ -1,5 +1,7 @@
 """A model's predictions against a project's annotations, on the finished tiles of a split."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -25,18 +27,36 @@ NO_RUN = -1
 
 @dataclass(frozen=True)
 class Ground:
-    """The tiles that count, by place, with their row ids; parallel."""
+    """The tiles that count, by place, with their row ids; parallel. `split` is empty for tiles that were chosen."""
 
     tiles: list[Tile]
     ids: Indices
+    split: str
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Which run answered for each tile (`NO_RUN`: none was asked), and whether it failed there."""
+    """What a model said on the ground.
+
+    run             of each tile, the run that answered (`NO_RUN`: none was asked)
+    failed          of each tile, whether it failed there
+    failures        tiles without a usable answer, by kind: refused, malformed, ...
+    runs            those that answered; the newest, when none did
+    prompt_hashes   of these
+    predictions     of the run that answered for the tile
+    """
 
     run: Indices
     failed: NDArray[np.bool_]
+    failures: dict[str, int]
+    runs: list[int]
+    prompt_hashes: list[str]
+    predictions: Layer
+
+    @property
+    def not_asked(self) -> int:
+        """Tiles for which no run was asked."""
+        return int((self.run == NO_RUN).sum())
 
 
 def rules_of(
@@ -61,6 +81,7 @@ def evaluate_model(
     rules: Rules,
     *,
     split: str = "test",
+    tiles: Sequence[Tile] = (),
     run_id: int | None = None,
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Hold what a model predicted against the annotations of a split -> the evaluation, and what it rests on.
@@ -68,18 +89,14 @@ def evaluate_model(
     Tiles that are complete or approved, with nothing unsure on them, count; features are cut at them. The model's word
     on a tile is its newest run's, and on tiles that this one did not ask for, that of older runs which put the same
     question to the model; on tiles never asked for it is empty. With `run_id`, that run alone. A file of predictions is
-    a run that was asked for every tile. Raises NotFoundError, InputError, ConflictError saying why there is nothing.
+    a run that was asked for every tile. With `tiles`, these instead of a split. Raises NotFoundError, InputError,
+    ConflictError saying why there is nothing.
     """
-    if split not in get_args(Split):
-        msg = f"{split!r} is not a split: use {', '.join(get_args(Split))}."
-        raise InputError(msg)
-    ground = _ground(connection, project, split)
-    runs = _runs(connection, project, model_name, run_id)
-    answers = _answers(connection, runs, ground)
-    asked = answers.run != NO_RUN
+    ground = load_ground(connection, project, split, tiles)
+    answers = load_answers(connection, project, ground, model_name, run_id)
     evaluation = evaluate(
-        _truth(connection, project, split, ground),
-        _predictions(connection, project, ground, answers),
+        load_truth(connection, project, ground),
+        answers.predictions,
         project.geometry_types,
         len(ground.tiles),
         rules,
@@ -88,26 +105,58 @@ def evaluate_model(
     return evaluation, {
         "project": project.name,
         "model": model_name,
-        "split": split,
-        "runs": np.unique(answers.run[asked]).tolist() or runs[:1],
-        "tiles_not_asked": int((~asked).sum()),
+        "split": ground.split,
+        **({} if ground.split else {"chosen_tiles": [str(tile) for tile in ground.tiles]}),
+        "runs": answers.runs,
+        "prompt_hashes": answers.prompt_hashes,
+        "tiles_not_asked": answers.not_asked,
+        "failures": answers.failures,
     }
 
 
-def _ground(connection: Connection, project: ProjectView, split: str) -> Ground:
+def load_ground(
+    connection: Connection, project: ProjectView, split: str = "test", tiles: Sequence[Tile] = ()
+) -> Ground:
+    """The finished tiles of a split, or those given. Raises InputError, ConflictError."""
+    if split not in get_args(Split):
+        msg = f"{split!r} is not a split: use {', '.join(get_args(Split))}."
+        raise InputError(msg)
+    query = select(TileRow.id, TileRow.x, TileRow.y).where(chosen(project, "complete"), TileRow.z == project.zoom)
     rows = connection.execute(
-        select(TileRow.id, TileRow.x, TileRow.y)
-        .where(chosen(project, "complete"), TileRow.split == split)
-        .order_by(TileRow.x, TileRow.y)
+        (query if tiles else query.where(TileRow.split == split)).order_by(TileRow.x, TileRow.y)
     ).all()
+    if tiles:
+        known = {Tile(project.zoom, row.x, row.y): row for row in rows}
+        if lacking := sorted(set(tiles) - set(known)):
+            msg = f"{lacking[0]} is not a finished tile of {project.name!r} at zoom {project.zoom}: review it first."
+            raise InputError(msg)
+        rows = [known[tile] for tile in sorted(set(tiles), key=lambda tile: (tile.x, tile.y))]
     if not rows:
         msg = f"No tile of the {split} split of {project.name!r} is complete yet: review some, or import known truth."
         raise ConflictError(msg)
-    return Ground([Tile(project.zoom, row.x, row.y) for row in rows], np.array([row.id for row in rows]))
+    places = [Tile(project.zoom, row.x, row.y) for row in rows]
+    return Ground(places, np.array([row.id for row in rows], dtype=np.int64), "" if tiles else split)
 
 
-def _runs(connection: Connection, project: ProjectView, model_name: str, run_id: int | None) -> list[int]:
-    """Runs whose answers count, newest first. Raises NotFoundError."""
+def load_answers(
+    connection: Connection, project: ProjectView, ground: Ground, model_name: str, run_id: int | None = None
+) -> Answers:
+    """What a model, or one run of it, said on the ground. Raises NotFoundError."""
+    hashes = _runs(connection, project, model_name, run_id)
+    run, failed, failures = _outcomes(connection, list(hashes), ground)
+    runs = np.unique(run[run != NO_RUN]).tolist() or list(hashes)[:1]
+    return Answers(
+        run=run,
+        failed=failed,
+        failures=failures,
+        runs=runs,
+        prompt_hashes=sorted({hashes[each] for each in runs} - {""}),
+        predictions=_predictions(connection, project, ground, run),
+    )
+
+
+def _runs(connection: Connection, project: ProjectView, model_name: str, run_id: int | None) -> dict[int, str]:
+    """Runs whose answers count, newest first, with the hashes of their prompts. Raises NotFoundError."""
     wanted = " ".join(model_name.split())
     models = connection.execute(select(Model.name).where(Model.project_id == project.id).order_by(Model.id)).scalars()
     names = list(models)
@@ -128,29 +177,39 @@ def _runs(connection: Connection, project: ProjectView, model_name: str, run_id:
         raise NotFoundError(msg)
     newest = rows[0]
     if not newest.tiles:  # a file
-        return [newest.id]
-    return [row.id for row in rows if row.tiles and row.prompt_hash == newest.prompt_hash]
+        return {newest.id: newest.prompt_hash}
+    return {row.id: row.prompt_hash for row in rows if row.tiles and row.prompt_hash == newest.prompt_hash}
 
 
-def _answers(connection: Connection, runs: list[int], ground: Ground) -> Answers:
+def _outcomes(
+    connection: Connection, runs: list[int], ground: Ground
+) -> tuple[Indices, NDArray[np.bool_], dict[str, int]]:
+    """Columns of `Answers` by tile, and how many tiles failed in which way."""
     run = np.full(len(ground.ids), NO_RUN, dtype=np.int64)
     failed = np.zeros(len(ground.ids), dtype=np.bool_)
     place_of = {tile_id: place for place, tile_id in enumerate(ground.ids.tolist())}
+    kinds: dict[int, str] = {}
     by_tile = False
     for run_id in reversed(runs):  # newer ones take over
-        told = connection.execute(select(RunTile.tile_id, RunTile.status).where(RunTile.run_id == run_id)).all()
+        told = connection.execute(
+            select(RunTile.tile_id, RunTile.status, RunTile.failure).where(RunTile.run_id == run_id)
+        ).all()
         by_tile = by_tile or bool(told)
-        for tile_id, status in told:
+        for tile_id, status, failure in told:
             place = place_of.get(tile_id)
             if place is not None and status != "pending":
                 run[place], failed[place] = run_id, status == "failed"
+                kinds[place] = failure or "failed"
     if not by_tile:
         run[:] = runs[0]
-    return Answers(run, failed)
+    return run, failed, dict(sorted(Counter(kinds[place] for place in np.flatnonzero(failed).tolist()).items()))
 
 
-def _truth(connection: Connection, project: ProjectView, split: str, ground: Ground) -> Layer:
-    on_ground = chosen(project, "complete") & (TileRow.split == split)
+def load_truth(connection: Connection, project: ProjectView, ground: Ground) -> Layer:
+    """The annotations of the ground, cut at its tiles."""
+    on_ground = chosen(project, "complete") & TileRow.x.between(ground.tiles[0].x, ground.tiles[-1].x)
+    if ground.split:
+        on_ground &= TileRow.split == ground.split
     features = (Feature.verdict.in_(ANNOTATED), Feature.withdrawn.is_(False))
     placed = connection.execute(
         select(TileFeature.tile_id, TileFeature.feature_id)
@@ -160,6 +219,7 @@ def _truth(connection: Connection, project: ProjectView, split: str, ground: Gro
         .order_by(TileFeature.feature_id, TileFeature.tile_id)
     ).all()
     pairs = np.array([tuple(row) for row in placed], dtype=np.int64).reshape(-1, 2)
+    pairs = pairs[np.isin(pairs[:, 0], ground.ids)]
     rows = connection.execute(
         select(Feature.id, Feature.class_id, type_coerce(Feature.geometry, LargeBinary).label("geometry"))
         .where(
@@ -182,7 +242,7 @@ def _truth(connection: Connection, project: ProjectView, split: str, ground: Gro
     )
 
 
-def _predictions(connection: Connection, project: ProjectView, ground: Ground, answers: Answers) -> Layer:
+def _predictions(connection: Connection, project: ProjectView, ground: Ground, run_of_tile: Indices) -> Layer:
     """Each tile's predictions, of the run that answered for it."""
     rows = connection.execute(
         select(
@@ -191,7 +251,7 @@ def _predictions(connection: Connection, project: ProjectView, ground: Ground, a
             type_coerce(Prediction.geometry, LargeBinary).label("geometry"),
             Prediction.score,
         )
-        .where(Prediction.run_id.in_(np.unique(answers.run).tolist()))
+        .where(Prediction.run_id.in_(np.unique(run_of_tile).tolist()))
         .order_by(Prediction.id)
     ).all()
     geometries = as_geometries(shapely.from_wkb([row.geometry for row in rows]))
@@ -200,7 +260,7 @@ def _predictions(connection: Connection, project: ProjectView, ground: Ground, a
     keys = split.x << project.zoom | split.y
     known = np.array([tile.x << project.zoom | tile.y for tile in ground.tiles], dtype=np.int64)  # ascending
     place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-    kept = (known[place] == keys) & (answers.run[place] == run[split.feature])
+    kept = (known[place] == keys) & (run_of_tile[place] == run[split.feature])
     return cut_layer(
         geometries,
         _class_indices(project, [row.class_id for row in rows]),

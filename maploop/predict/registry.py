@@ -95,6 +95,10 @@ def estimate_run(
 
 def question_hash(database: Database, project: ProjectView, model: ModelView, parameters: Mapping[str, Any]) -> str:
     """The prompt hash of a run of these parameters, without asking for a key. Raises MaploopError."""
+    if model.backend == "transformers":
+        from maploop.predict.hub.opening import hub_hash  # noqa: PLC0415
+
+        return hub_hash(database, project, model)
     if model.backend != "chat":
         return open_predictor(project, model, parameters, database=database).prompt_hash
     from maploop.predict.chat.opening import chat_hash  # noqa: PLC0415

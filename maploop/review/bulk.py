@@ -1,4 +1,4 @@
-"""Many decisions of one person at once, for truth that comes from a file."""
+"""Many decisions of one person at once: truth that comes from a file, rules that accept unseen."""
 
 import random
 from collections.abc import Sequence
@@ -37,10 +37,13 @@ def record_decisions(
     before: Known | None = None,
     *,
     reason: str | None = None,
+    rule_id: int | None = None,
+    undoes: Sequence[str] | None = None,
 ) -> None:
     """Store decisions that took no time, given as parallel columns; outlines are WKB in EPSG:4326.
 
-    `before`: the features as they were, in the same order; None when they are new.
+    `before`: the features as they were, in the same order; None when they are new. `undoes`: the decisions taken back,
+    before which nobody had decided.
     """
     count = len(ids)
     if not count:
@@ -63,12 +66,14 @@ def record_decisions(
             "annotator_id": [annotator_id] * count,
             "verdict": verdicts,
             "reason": [reason] * count,
+            "rule_id": [rule_id] * count,
             "class_before_id": nothing if before is None else before.class_ids,
             "class_id": class_ids,
             "geometry_before": nothing if before is None else shapely.to_wkb(before.geometries),
             "geometry": outlines,
             "seconds": [0.0] * count,
-            "previous_id": nothing if before is None else before.decision_ids,
+            "undoes": nothing if undoes is None else undoes,
+            "previous_id": nothing if before is None or undoes is not None else before.decision_ids,
             "made_at": [now] * count,
             "stored_at": [now] * count,
         },
@@ -78,10 +83,10 @@ def record_decisions(
 def move_features(
     connection: Connection,
     feature_ids: NDArray[np.int64],
-    verdicts: Sequence[str],
+    verdicts: Sequence[str | None],
     class_ids: NDArray[np.int64],
     outlines: NDArray[Any],
-    decision_ids: Sequence[str],
+    decision_ids: Sequence[str | None],
 ) -> None:
     """Leave features as decisions say: parallel columns, outlines as WKB. Their tiles are the caller's business."""
     update_rows(

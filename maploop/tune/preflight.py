@@ -14,7 +14,7 @@ from maploop.dataset.snapshot import Snapshot
 from maploop.errors import InputError, LicenceError, NotFoundError
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.models import ModelView, list_models
-from maploop.prices import load_prices
+from maploop.prices import base_name, load_prices
 from maploop.project import ProjectView
 from maploop.tune import checks
 from maploop.tune.destination import destination_named, is_azure
@@ -185,11 +185,14 @@ class _Desk:
             cost=cost,
             currency=table.currency,
             prices_of=table.date,
-            parameters=_of_the_tuned(self.asked, snapshot).to_json(),
+            parameters=_of_the_tuned(self.asked, snapshot, base).to_json(),
         )
 
 
-def _of_the_tuned(asked: ChatParameters, snapshot: Snapshot) -> ChatParameters:
-    """Asked as its examples ask: a tuned model knows one dialect and one closeness of look."""
+def _of_the_tuned(asked: ChatParameters, snapshot: Snapshot, base: str) -> ChatParameters:
+    """Asked as its examples ask, for a tuned model knows one dialect and one closeness of look; priced as tuned."""
     contract = snapshot.contract
-    return asked.model_copy(update={"dialect": contract.dialect, "detail": contract.detail})
+    priced_as = asked.priced_as or (base if is_azure(asked.base_url) else None)  # OpenAI's own ids tell their base
+    if priced_as is not None:
+        priced_as = f"ft:{base_name(priced_as)}"
+    return asked.model_copy(update={"dialect": contract.dialect, "detail": contract.detail, "priced_as": priced_as})

@@ -118,9 +118,12 @@ def beat_job(connection: Connection, job_id: int, worker: str) -> str | None:
 
 
 def note_job(connection: Connection, job_id: int, worker: str, **values: Any) -> None:
-    """Write down something of a training. Raises ConflictError when somebody else has it: nothing is written then."""
+    """Write down something of a training. Raises ConflictError when somebody else has it, or ended it; nothing then."""
     changed = connection.execute(
-        update(TuningJob).where(_held(job_id, worker)).values(beat_at=utc_now(), **values).returning(TuningJob.id)
+        update(TuningJob)
+        .where(_held(job_id, worker), TuningJob.status.not_in(OVER))
+        .values(beat_at=utc_now(), **values)
+        .returning(TuningJob.id)
     ).one_or_none()
     if changed is None:
         raise ConflictError(_taken(job_id))
@@ -238,8 +241,10 @@ def cancel_job(connection: Connection, project: ProjectView, job_id: int) -> Job
     if not job.can_cancel:
         msg = f"Tuning job {job_id} is {job.status} already."
         raise ConflictError(msg)
-    asked = connection.execute(select(TuningJob.asked_at).where(TuningJob.id == job_id)).scalar_one()
-    if not job.at_work and asked is None and job.remote_id is None:
+    row = connection.execute(
+        select(TuningJob.asked_at, TuningJob.worker, TuningJob.beat_at).where(TuningJob.id == job_id).with_for_update()
+    ).one()
+    if not is_alive(row.worker, row.beat_at) and row.asked_at is None and job.remote_id is None:
         connection.execute(
             update(TuningJob).where(TuningJob.id == job_id).values(status="cancelled", wish=None, finished_at=utc_now())
         )
@@ -301,4 +306,4 @@ def _held(job_id: int, worker: str) -> ColumnElement[bool]:
 
 
 def _taken(job_id: int) -> str:
-    return f"Tuning job {job_id} was taken up by somebody else: nothing more is done here."
+    return f"Tuning job {job_id} was taken up or ended by somebody else: nothing more is done here."

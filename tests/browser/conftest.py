@@ -147,6 +147,12 @@ class Record:
         return [url for url in self.requests if (urlsplit(url).hostname or "127.0.0.1") not in LOCAL_HOSTS]
 
 
+def until_at_rest(page: Page) -> None:
+    """Wait until Streamlit has run the page to its end, and drawn what came of it."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+
+
 @pytest.fixture
 def record() -> Record:
     """What `page` asked for and complained about."""

@@ -12,11 +12,13 @@ from db.engine import Database, connect
 from db.models import (
     Annotator,
     Decision,
+    Evaluation,
     Feature,
     FeatureClass,
     Model,
     Prediction,
     Project,
+    Promotion,
     Run,
     Tile,
     TileEvent,
@@ -47,7 +49,7 @@ def blank(blank_url: str) -> Iterator[Database]:
 
 
 def add_one_of_each(connection: Connection) -> None:
-    """One project with one prediction, one decision on it and one tile event; every key is 1."""
+    """One project with one prediction, one decision on it, one tile event and so on; every key is 1."""
     point = Point(32.5, 0.35)
     connection.execute(insert(Annotator).values(id=1, name="anna"))
     connection.execute(insert(Project).values(id=1, name="Kampala", zoom=19, seed="s"))
@@ -79,3 +81,6 @@ def add_one_of_each(connection: Connection) -> None:
         )
     )
     connection.execute(insert(TileEvent).values(id=str(uuid4()), tile_id=1, annotator_id=1, act="complete"))
+    own = {"id": 1, "project_id": 1, "model_id": 1, "annotator_id": 1}
+    connection.execute(insert(Evaluation).values(**own, split="test", purpose="look", basis={}, result={}))
+    connection.execute(insert(Promotion).values(**own, act="promote", passed=True, evidence={}))

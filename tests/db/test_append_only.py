@@ -1,4 +1,4 @@
-"""What was predicted and what was decided can be added to, and never changed."""
+"""What was predicted, decided, measured and promoted can be added to, and never changed."""
 
 import pytest
 from sqlalchemy import func, select, text
@@ -8,7 +8,7 @@ from db.engine import Database
 from db.shared import shared
 from tests.db.conftest import add_one_of_each
 
-TABLES = ("prediction", "decision", "tile_event")
+TABLES = ("prediction", "decision", "tile_event", "evaluation", "promotion")
 
 
 @pytest.mark.parametrize("table", TABLES)

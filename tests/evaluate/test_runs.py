@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
 from maploop.cli import run
 from maploop.database import Database
+from maploop.errors import InputError
 from maploop.evaluate.metrics import Evaluation
 from maploop.evaluate.runs import evaluate_model, rules_of
 from tests.builders import PlacedTile, a_decision, a_person, a_prediction, a_project, a_tile, shape_on
@@ -154,6 +155,31 @@ def test_failed_tiles_are_misses_and_counted_apart(town: Town) -> None:
     assert numbers(evaluation) == (1, 0, 5)
     assert (evaluation.failed_tiles, evaluation.overall.missed_in_failed_tiles) == (1, 2)
     assert basis["tiles_not_asked"] == 1
+    assert basis["failures"] == {"refused": 1}
+
+
+def test_chosen_tiles_stand_in_for_a_split(town: Town) -> None:
+    for tile in (*town.tests, town.trained):
+        town.predict(tile, 0)
+    chosen = [town.trained.address, town.tests[0].address]
+    evaluation, basis = town.evaluate(tiles=chosen)
+    assert (evaluation.tiles, numbers(evaluation)) == (2, (2, 0, 2))
+    assert (basis["split"], basis["chosen_tiles"]) == ("", [str(town.tests[0]), str(town.trained)])
+    with pytest.raises(InputError, match=f"{town.open} is not a finished tile of 'Town'"):
+        town.evaluate(tiles=[town.open.address])
+
+
+def test_the_command_takes_tiles_and_tells_what_failed_in_which_way(
+    town: Town, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = town.run_on({town.tests[0]: "ok", town.tests[1]: "failed"})
+    town.answer(run_id, town.tests[0], 0)
+    command = ["evaluate", "Town", "--model", "first", "--db", database_url]
+    assert run([*command, "--tile", str(town.tests[1]), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["tiles"], answer["overall"]["fn"], answer["failures"]) == (1, 2, {"refused": 1})
+    assert run(command) == 0
+    assert "Without a usable answer: 1 refused; what is there counts as missed." in capsys.readouterr().out
 
 
 def test_older_runs_that_put_the_same_question_answer_for_the_tiles_the_newest_left_out(town: Town) -> None:

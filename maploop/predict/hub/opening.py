@@ -93,6 +93,15 @@ def open_hub_model(project: ProjectView, model: ModelView, *, database: Database
     return WholeAreaPredictor(area, parameters.margin)  # a window is a tile with what surrounds it, unless told
 
 
+def hub_hash(database: Database, project: ProjectView, model: ModelView) -> str:
+    """The prompt hash of a model's runs, without loading its weights. Raises InputError, NotFoundError."""
+    parameters = read_parameters(model.parameters)
+    if parameters.task != "sharpen":
+        return WholeAreaPredictor.prompt_hash
+    with database.read() as connection:
+        return state_of(connection, load_model(connection, project, parameters.sharpen))
+
+
 def _classes_of(project: ProjectView, parameters: HubParameters, known: Mapping[int, str]) -> dict[str, str]:
     """Class name -> geometry type, of the classes that labels stand for. Raises InputError."""
     names = wanted_labels(parameters.labels, known).values()

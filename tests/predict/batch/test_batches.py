@@ -284,12 +284,11 @@ def test_a_worker_whose_run_was_taken_over_submits_nothing_more(world: World) ->
         with world.database.write() as connection:
             connection.execute(update(Run).values(worker="elsewhere:1:abc"))
 
-    brain = world.vendor.brain
-    world.vendor.batch_plans = [BatchPlan(expires_after=0)]
+    world.vendor.batch_plans = [BatchPlan(expires_after=0)] * 3
     world.clock.then = [take_over]
-    with pytest.raises(ConflictError, match="was taken up by somebody else"):
+    with pytest.raises(ConflictError, match="was taken up by somebody else: nothing more is submitted here"):
         world.predict()
-    world.vendor.brain = brain
+    assert len(world.vendor.batches) == 3
     world.bury()
     run = world.last_run()
     assert run is not None

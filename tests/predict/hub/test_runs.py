@@ -12,7 +12,7 @@ from maploop.imagery.info import ImagerySource
 from maploop.predict.choosing import TileChoice
 from maploop.predict.hub.opening import add_hub_model
 from maploop.predict.models import ModelView
-from maploop.predict.registry import open_predictor
+from maploop.predict.registry import open_predictor, question_hash
 from maploop.predict.run import PredictReport, predict_tiles
 from maploop.project import ProjectView
 from tests.predict.ground import TILES
@@ -60,6 +60,9 @@ def test_boxes_are_predicted_and_sharpened_and_nothing_is_asked_twice(
         counted = connection.execute(select(func.count()).select_from(Prediction)).scalar_one()
         shown = connection.execute(select(func.count()).where(Feature.withdrawn.is_(False))).scalar_one()
     assert (counted, shown) == (2 * TILES, TILES)
+    for model in (boxes, sharper):
+        opened = open_predictor(project, model, database=database)
+        assert question_hash(database, project, model, {}) == opened.prompt_hash
     again = predicted(database, project, sharper)
     assert (again.run, again.known) == (None, TILES)
     predicted(database, project, boxes, again=True)

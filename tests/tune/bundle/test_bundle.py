@@ -219,6 +219,6 @@ def test_without_corrections_there_are_no_pairs_and_the_bundle_says_so(
     report = bundled(ground, tmp_path / "bundle")
     assert any("There are no preference pairs to train on" in note for note in report.notes)
     assert list(report.path.rglob("dpo_*.jsonl")) == []
-    assert "of which there are none" in (report.path / "README.md").read_text("utf-8")
+    assert "there are none: no reviewed" in (report.path / "README.md").read_text("utf-8")
     done = subprocess.run([report.path / "ms-swift/dpo.sh"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "This bundle has no preference pairs to train on.\n")

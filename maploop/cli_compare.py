@@ -1,0 +1,238 @@
+"""`maploop compare` and `maploop promote`: is a model worth it, and which one is in charge."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maploop.cli_output import progress, say, say_json, say_lines
+from maploop.errors import InputError
+
+if TYPE_CHECKING:
+    from maploop.compare.gate import Gate
+    from maploop.compare.money import Economy
+    from maploop.compare.promotion import Promotion
+    from maploop.compare.sidebyside import Comparison
+    from maploop.database import Database
+    from maploop.project import ProjectView
+
+ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
+Url = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def compare(
+    project: ProjectName,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="A model; the first is what others are held against."),
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
+    tile: Annotated[
+        list[str] | None, typer.Option("--tile", metavar="Z/X/Y", help="This tile instead; may be given often.")
+    ] = None,
+    volume: Annotated[int, typer.Option(metavar="N", help="Tiles to be mapped.")] = 10_000,
+    wage: Annotated[float, typer.Option(metavar="X", help="USD an hour of a person who reviews.")] = 20.0,
+    machine_hour: Annotated[float, typer.Option(metavar="X", help="USD an hour of the machine of local models.")] = 0.0,
+    price: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=X", help="USD for 1,000 tiles of a model; else what runs cost.")
+    ] = None,
+    training: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=X", help="USD of making a model; else what is known.")
+    ] = None,
+    figure: Annotated[str, typer.Option(metavar="FIGURE", help="What quality is: f1, recall, ap50, ...")] = "f1",
+    choose: Annotated[bool, typer.Option("--choose", help="Keep on record that this is to choose a model.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="One file with all of it, plots and pictures: .html or .md."),
+    ] = None,
+    evaluation: Annotated[
+        list[int] | None,
+        typer.Option(metavar="ID", help="Of a comparison that was kept: make it again, instead of --model."),
+    ] = None,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold models against each other on the same tiles, in quality and in money."""
+    from maploop.compare.money import Assumptions, weigh  # noqa: PLC0415
+    from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
+    from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
+    from maploop.compare.spending import corrected_shares, measured_speeds  # noqa: PLC0415
+    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
+    from maploop.project import load_project  # noqa: PLC0415
+    from maploop.report.document import kind_of  # noqa: PLC0415
+    from maploop.report.remaking import remade  # noqa: PLC0415
+
+    if not models and not evaluation:
+        msg = "Say what to compare: --model NAME, two or more, or --evaluation ID of a comparison that was kept."
+        raise InputError(msg)
+    if report is not None:
+        kind_of(report)
+    if figure not in FIGURE_NAMES:
+        msg = f"{figure!r} is not a figure: use {', '.join(FIGURE_NAMES)}."
+        raise InputError(msg)
+    tiles = [parse_tile(each) for each in tile or ()]
+    database = open_database(db)
+    with progress() as hear, database.read() as connection:
+        hear("Comparing")
+        view = load_project(connection, project)
+        if evaluation:
+            comparison = remade(connection, view, evaluation)
+        else:
+            comparison = compare_models(connection, view, models or (), split=split, tiles=tiles)
+        assumptions = Assumptions(
+            measured_speeds(connection, view),
+            volume=volume,
+            wage=wage,
+            machine_hour=machine_hour,
+            cost_per_1000=_amounts(price, comparison.names, "--price"),
+            training=_amounts(training, comparison.names, "--training"),
+            corrected=corrected_shares(connection, view),
+            figure=figure,
+        )
+    economy = weigh(comparison, assumptions)
+    ids = list(evaluation or ()) or _keep(database, view, comparison, choose=choose)
+    if report is not None:
+        _write_report(database, view, report, comparison, economy, ids)
+    if as_json:
+        say_json({**comparison_as_json(comparison, economy), "evaluations": ids, "report": str(report or "") or None})
+    else:
+        say_lines(comparison_as_text(comparison, economy))
+        say(f"Kept as evaluation {' and '.join(map(str, ids))}.")
+        if report is not None:
+            say(f"Report: {report}")
+
+
+def _keep(database: "Database", project: "ProjectView", comparison: "Comparison", *, choose: bool) -> list[int]:
+    """Keep the evaluations -> their ids; a look that found nothing new has those of the one before."""
+    from maploop.compare.evaluations import record_comparison  # noqa: PLC0415
+    from maploop.project import annotator_id  # noqa: PLC0415
+    from maploop.report.remaking import kept_ids  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
+
+    with database.write() as connection:
+        person = annotator_id(connection, get_settings().user)
+        if choose:
+            return record_comparison(connection, project, person, comparison, "choose")
+        return kept_ids(connection, project, person, comparison)
+
+
+def _write_report(
+    database: "Database",
+    project: "ProjectView",
+    path: Path,
+    comparison: "Comparison",
+    economy: "Economy",
+    ids: Sequence[int],
+) -> None:
+    """Write the report. Raises InputError when the file cannot be."""
+    from maploop.report.document import kind_of, written  # noqa: PLC0415
+    from maploop.report.remaking import report_of  # noqa: PLC0415
+
+    with database.read() as connection:
+        document = report_of(connection, project, comparison, economy, ids)
+    try:
+        path.write_text(written(document, kind_of(path)), encoding="utf-8", newline="\n")
+    except OSError as error:
+        msg = f"{path} cannot be written: {(error.strerror or str(error)).lower()}. Use a folder that is there."
+        raise InputError(msg) from error
+
+
+def _amounts(texts: Sequence[str] | None, models: Sequence[str], option: str) -> dict[str, float]:
+    """Read NAME=X, X in USD. Raises InputError."""
+    found: dict[str, float] = {}
+    for text in texts or ():
+        name, separator, amount = text.rpartition("=")
+        try:
+            found[" ".join(name.split())] = float(amount)
+        except ValueError:
+            separator = ""
+        if not separator or name not in models:
+            msg = f"{text!r} does not fit {option}: write NAME=USD, of one of {', '.join(models)}."
+            raise InputError(msg)
+    return found
+
+
+def promote(
+    project: ProjectName,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The candidate.")] = None,
+    overrule: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Promote it though the gate holds it back; the reason is kept.")
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Back to the model before the current one.")] = False,
+    dry: Annotated[bool, typer.Option("--try", help="Only hold it to the gate; nothing is written.")] = False,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model the project's current one, when it beats that on the test split by the project's rule.
+
+    Without --model and --back: which model is the current one, and how it came to be. Exit code 1: held back.
+    """
+    from maploop.compare.promotion import go_back, promotions, try_candidate  # noqa: PLC0415
+    from maploop.compare.promotion import promote as take_over  # noqa: PLC0415
+    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.project import annotator_id, load_project  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
+
+    if (model is None and (overrule is not None or dry)) or (back and (model is not None or dry)):
+        msg = "Name a candidate by --model, with --try or --overrule where wanted; or go --back, without one."
+        raise InputError(msg)
+    database = open_database(db)
+    with database.read() as connection:
+        view = load_project(connection, project)
+        if model is None and not back:
+            acts = promotions(connection, view)
+            _say_promotions(acts, as_json=as_json)
+            return
+        trial = None if model is None else try_candidate(connection, view, model)
+    if trial is not None and (dry or not (trial.gate.passed or overrule)):
+        _say_gate(trial.gate, as_json=as_json)
+        raise typer.Exit(0 if trial.gate.passed else 1)
+    with database.write() as connection:
+        person = annotator_id(connection, get_settings().user)
+        if trial is None:
+            act = go_back(connection, view, person, reason=overrule or "")
+        else:
+            act = take_over(connection, view, person, trial, reason=overrule or "")
+    if as_json:
+        say_json(_promotion(act))
+    else:
+        say(f"{act.model or 'No model'} is the current model of {project} now, in place of {act.previous or 'none'}.")
+
+
+def _say_gate(gate: "Gate", *, as_json: bool) -> None:
+    if as_json:
+        say_json({"promoted": False, "passed": gate.passed, "text": gate.text(), "rule": gate.rule.text()})
+        return
+    say(gate.text())
+    say(gate.rule.text())
+
+
+def _say_promotions(acts: "Sequence[Promotion]", *, as_json: bool) -> None:
+    current = acts[0].model if acts else None
+    if as_json:
+        say_json({"current": current, "promotions": [_promotion(each) for each in acts]})
+        return
+    say(f"Current model: {current or 'none was promoted yet'}.")
+    for each in acts:
+        reason = f" ({each.reason})" if each.reason else ""
+        say(f"{each.made_at:%Y-%m-%d %H:%M} {each.made_by}: {each.act} {each.model or 'none'}{reason}")
+
+
+def _promotion(act: "Promotion") -> dict[str, Any]:
+    return {
+        "promoted": act.act != "return",
+        "act": act.act,
+        "current": act.model,
+        "previous": act.previous,
+        "passed": act.passed,
+        "reason": act.reason,
+        "by": act.made_by,
+        "at": act.made_at.isoformat(),
+        "evidence": act.evidence,
+    }

@@ -1,0 +1,161 @@
+"""The loop, round by round: a round is one model's predictions as people reviewed them. Data of a chart."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import Connection, Row, func, select
+
+from db.models import Decision, Feature, Prediction, Run, Tile, TileEvent
+from maploop.compare.evaluations import list_evaluations
+from maploop.predict.models import list_models
+from maploop.project import ProjectView
+from maploop.quality.statistics import Metric, proportion
+
+
+@dataclass(frozen=True)
+class Round:
+    """One model's predictions as reviewed.
+
+    number              from 1, by when its first tile was finished
+    tiles               finished with its predictions on them
+    seconds_a_tile      of people: the mean, with its interval
+    corrections_a_tile  what people changed: corrected, rejected and drawn features a tile
+    unchanged           share of its predictions that were accepted as they were; decisions of rules left aside
+    quality             F1 on the test split by its newest recorded evaluation; None: never evaluated
+    """
+
+    number: int
+    model: str
+    parent: str | None
+    dataset_id: str | None
+    tiles: int
+    first: datetime
+    last: datetime
+    seconds_a_tile: Metric
+    corrections_a_tile: Metric
+    unchanged: Metric
+    quality: Metric | None
+
+
+def rounds_of(connection: Connection, project: ProjectView) -> list[Round]:
+    """All rounds of a project, oldest first."""
+    spoken = _verdicts(connection, project)
+    finished = _finished(connection, project)
+    on_tiles: dict[int, Counter[str]] = defaultdict(Counter)  # model -> decisions about its predictions
+    tiles_of: dict[int, set[int]] = defaultdict(set)
+    most: dict[int, Counter[int]] = defaultdict(Counter)  # tile -> how much was said there of which model's work
+    for row in spoken:
+        if row.model_id is not None:
+            on_tiles[row.model_id][row.verdict] += row.times
+            most[row.tile_id][row.model_id] += row.times
+    for tile in finished:
+        if most[tile]:
+            tiles_of[most[tile].most_common(1)[0][0]].add(tile)
+    added = Counter({row.tile_id: row.times for row in spoken if row.verdict == "add"})
+    models = {each.id: each for each in list_models(connection, project)}
+    quality = _newest_quality(connection, project)
+    rounds = []
+    for model_id, tiles in tiles_of.items():
+        said, model = on_tiles[model_id], models[model_id]
+        times = [finished[tile].last for tile in tiles]
+        decided = said["accept"] + said["correct"] + said["reject"]
+        by_tile = _corrections(spoken, tiles, model_id, added)
+        rounds.append(
+            Round(
+                number=0,
+                model=model.name,
+                parent=model.parent,
+                dataset_id=model.dataset_id,
+                tiles=len(tiles),
+                first=min(times),
+                last=max(times),
+                seconds_a_tile=_mean(
+                    [finished[tile].seconds for tile in tiles if finished[tile].seconds > 0], len(tiles)
+                ),
+                corrections_a_tile=_mean([by_tile[tile] for tile in tiles], len(tiles)),
+                unchanged=proportion(said["accept"], decided),
+                quality=quality.get(model.name),
+            )
+        )
+    ordered = sorted(rounds, key=lambda each: (each.first, each.model))
+    return [replace(each, number=number) for number, each in enumerate(ordered, start=1)]
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A tile that somebody finished by hand: when last, and the attention it took in all."""
+
+    last: datetime
+    seconds: float
+
+
+def _finished(connection: Connection, project: ProjectView) -> dict[int, _Finished]:
+    rows = connection.execute(
+        select(TileEvent.tile_id, func.max(TileEvent.stored_at).label("last"), func.sum(TileEvent.seconds))
+        .join(Tile, Tile.id == TileEvent.tile_id)
+        .where(
+            Tile.project_id == project.id,
+            TileEvent.act == "complete",
+            TileEvent.drawn_by != "import",
+            TileEvent.audit_id.is_(None),
+        )
+        .group_by(TileEvent.tile_id)
+    )
+    return {tile: _Finished(last, float(seconds or 0.0)) for tile, last, seconds in rows}
+
+
+def _verdicts(connection: Connection, project: ProjectView) -> Sequence[Row[int, int | None, str, int]]:
+    """What stands, by tile, model of the prediction (none: drawn by a person) and verdict; not what rules decided."""
+    return connection.execute(
+        select(Decision.tile_id, Run.model_id, Decision.verdict, func.count().label("times"))
+        .select_from(Feature)
+        .join(Decision, Decision.id == Feature.decision_id)
+        .outerjoin(Prediction, Prediction.id == Decision.prediction_id)
+        .outerjoin(Run, Run.id == Prediction.run_id)
+        .where(
+            Feature.project_id == project.id,
+            Decision.rule_id.is_(None),
+            Decision.seconds > 0,
+            Decision.verdict.in_(("accept", "correct", "reject", "add")),
+        )
+        .group_by(Decision.tile_id, Run.model_id, Decision.verdict)
+        .order_by(Decision.tile_id, Run.model_id, Decision.verdict)
+    ).all()
+
+
+def _corrections(
+    spoken: Sequence[Row[int, int | None, str, int]], tiles: set[int], model_id: int, added: Mapping[int, int]
+) -> dict[int, int]:
+    """Features changed on each tile: of this model's, and what was drawn."""
+    changed = {tile: added[tile] for tile in tiles}
+    for row in spoken:
+        if row.tile_id in tiles and row.model_id == model_id and row.verdict in ("correct", "reject"):
+            changed[row.tile_id] += row.times
+    return changed
+
+
+def _mean(values: Sequence[float], total: int) -> Metric:
+    """The mean with twice its standard error."""
+    if not values:
+        return Metric(None, 0, total)
+    array = np.array(values, dtype=np.float64)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return Metric(mean, 1, total)
+    half = 1.96 * float(array.std(ddof=1)) / len(array) ** 0.5
+    return Metric(mean, len(array), total, max(0.0, mean - half), mean + half)
+
+
+def _newest_quality(connection: Connection, project: ProjectView) -> dict[str, Metric]:
+    """F1 over all on the test split, by model, of its newest recorded evaluation."""
+    found: dict[str, Metric] = {}
+    for each in list_evaluations(connection, project):
+        if each.split == "test" and each.model not in found:
+            overall = each.result["overall"]
+            spread = overall["intervals"].get("f1") or (None, None)
+            n = overall["n"].get("f1", 0)
+            found[each.model] = Metric(overall["f1"], n, n, *spread)
+    return found

@@ -1,0 +1,271 @@
+"""Models of a project held against the same truth: each with its evaluation, and the differences between any two."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from maploop.compare.spending import Spent, spent_on, training_cost_of, training_seconds_of
+from maploop.errors import InputError, NotFoundError
+from maploop.evaluate.bootstrap import CONFIDENCE, draw_tiles, interval, resample
+from maploop.evaluate.layers import Layer
+from maploop.evaluate.matching import NOTHING, Rules
+from maploop.evaluate.metrics import Detail, Evaluation, evaluate_in_detail
+from maploop.evaluate.runs import Answers, Ground, load_answers, load_ground, load_truth, rules_of
+from maploop.imagery.tilemath import Tile
+from maploop.predict.models import ModelView, load_model
+from maploop.project import ProjectView
+from maploop.quality.statistics import Metric
+from maploop.vectors.geometry import GeometryType, area_m2, as_geometries
+
+FIGURE_NAMES = {
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "mean_iou": "mean IoU",
+    "ap50": "AP50",
+    "ap": "AP[.5:.95]",
+    "completeness": "completeness",
+    "correctness": "correctness",
+    "quality": "quality",
+    "count_error": "count error",
+    "count_error_per_tile": "count error per tile",
+    "mean_distance_m": "m mean distance",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The second model's figure minus the first's, on the same tiles: below 0 it is lower.
+
+    class_name      None: over all
+    low, high       of the same resamples of the same tiles for both, so that what is hard for both cancels out
+    n               how many items the smaller of the two figures rests on
+    """
+
+    first: str
+    second: str
+    figure: str
+    class_name: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    tiles: int
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    def text(self) -> str:
+        """As people read it: `+0.12 F1, 0.07 to 0.17, 240 tiles`."""
+        name = FIGURE_NAMES.get(self.figure, self.figure)
+        tiles = "1 tile" if self.tiles == 1 else f"{self.tiles:,} tiles"
+        if self.value is None:
+            return f"– {name}, {tiles}"
+        interval = "" if self.low is None else f", {_signed(self.low)} to {_signed(self.high or 0.0)}"
+        if self.low is not None and self.low > 0:
+            interval = f", {self.low:.2f} to {self.high or 0.0:.2f}"
+        return f"{self.value:+.2f} {name}{interval}, {tiles}"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One model of a comparison.
+
+    detail          its evaluation, the predictions that count, and how each fared; `evaluation` is the short way
+    failed          of each tile, whether it gave no usable answer there: what is there counts as missed
+    failures        such tiles by kind: refused, malformed, ...
+    not_asked       tiles that no run of the model was asked for: they count as empty answers
+    spent           what its answers on these tiles took
+    training_cost   USD of making it; None where that is not known
+    training_seconds    of a machine of ours; 0 for a model that was made elsewhere
+    """
+
+    name: str
+    backend: str
+    identifier: str
+    parent: str | None
+    dataset_id: str | None
+    runs: tuple[int, ...]
+    prompt_hashes: tuple[str, ...]
+    detail: Detail
+    failed: NDArray[np.bool_]
+    failures: Mapping[str, int]
+    not_asked: int
+    spent: Spent
+    training_cost: float | None
+    training_seconds: float = 0.0
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Its figures, per class and over all."""
+        return self.detail.evaluation
+
+    @property
+    def predictions(self) -> Layer:
+        """Those that count, cut at tiles."""
+        return self.detail.predictions
+
+    def figure(self, name: str, class_name: str | None = None) -> Metric:
+        """One figure of a class or over all; without a value where the geometry type has none."""
+        scores = self.evaluation.overall if class_name is None else self.evaluation.classes[class_name]
+        return scores.figures.get(name, Metric(None, 0, 0))
+
+    def found(self, truths: int) -> NDArray[np.bool_]:
+        """Which of so many true features it found."""
+        result = np.zeros(truths, dtype=np.bool_)
+        stands_for = self.detail.outcome.found
+        result[stands_for[stands_for != NOTHING]] = True
+        return result
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models over the same tiles. `split` is empty where the tiles were chosen; `km2` is their projected area."""
+
+    project: str
+    split: str
+    tiles: tuple[Tile, ...]
+    km2: float
+    classes: Mapping[str, GeometryType]
+    truth: Layer
+    rules: Rules
+    contenders: tuple[Contender, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models, in the order in which they were named."""
+        return tuple(each.name for each in self.contenders)
+
+    @cached_property
+    def place_of(self) -> Mapping[Tile, int]:
+        """Where a tile is among the tiles."""
+        return {tile: place for place, tile in enumerate(self.tiles)}
+
+    @cached_property
+    def resampled_counts(self) -> Mapping[str, NDArray[np.float64]]:
+        """Of each model, found, false and missed features of every resample, (resamples, 3)."""
+        evaluation = self.contenders[0].evaluation
+        weights = draw_tiles(len(self.tiles), resamples=evaluation.resamples, seed=evaluation.seed)
+        return {each.name: resample(each.detail.counts, weights) for each in self.contenders}
+
+    def contender(self, name: str) -> Contender:
+        """The model of that name. Raises NotFoundError."""
+        for each in self.contenders:
+            if each.name == name:
+                return each
+        msg = f"{name!r} is not compared here: {', '.join(map(repr, self.names))}."
+        raise NotFoundError(msg)
+
+    def difference(self, first: str, second: str, figure: str = "f1", class_name: str | None = None) -> Difference:
+        """The second model's figure minus the first's; without a value where either has none."""
+        return difference_of(self.contender(first), self.contender(second), figure, class_name)
+
+    def differences(self, first: str, second: str) -> list[Difference]:
+        """All figures that both have, over all and then class by class."""
+        a, b = self.contender(first), self.contender(second)
+        return [
+            difference_of(a, b, figure, name)
+            for name in (None, *self.classes)
+            for figure in FIGURE_NAMES
+            if a.figure(figure, name).value is not None and b.figure(figure, name).value is not None
+        ]
+
+
+def difference_of(
+    first: Contender,
+    second: Contender,
+    figure: str,
+    class_name: str | None = None,
+    *,
+    confidence: float = CONFIDENCE,
+) -> Difference:
+    """See `Comparison.difference`; both of the same tiles."""
+    a, b = first.figure(figure, class_name), second.figure(figure, class_name)
+    value = None if a.value is None or b.value is None else b.value - a.value
+    low: float | None = None
+    high: float | None = None
+    if value is not None:
+        spreads = (each.detail.spreads[class_name].get(figure, np.zeros(0)) for each in (second, first))
+        low, high = interval(np.subtract(*spreads), confidence)
+    return Difference(
+        first=first.name,
+        second=second.name,
+        figure=figure,
+        class_name=class_name,
+        value=value,
+        low=low,
+        high=high,
+        n=min(a.scored, b.scored),
+        tiles=second.evaluation.tiles,
+    )
+
+
+def compare_models(
+    connection: Connection,
+    project: ProjectView,
+    names: Sequence[str],
+    *,
+    split: str = "test",
+    tiles: Sequence[Tile] = (),
+    rules: Rules | None = None,
+) -> Comparison:
+    """Hold models against the same truth: the finished tiles of a split, or those given.
+
+    Raises NotFoundError, InputError for a model named twice, ConflictError when there is nothing to compare on.
+    """
+    wanted = [" ".join(name.split()) for name in names]
+    if not wanted or len(set(wanted)) < len(wanted):
+        msg = f"{', '.join(map(repr, wanted)) or 'Nothing'} cannot be compared: name each model once, two or more."
+        raise InputError(msg)
+    rules = rules or rules_of(project)
+    models = [load_model(connection, project, name) for name in wanted]
+    ground = load_ground(connection, project, split, tiles)
+    truth = load_truth(connection, project, ground)
+    return Comparison(
+        project=project.name,
+        split=ground.split,
+        tiles=tuple(ground.tiles),
+        km2=float(area_m2(as_geometries([tile.polygon for tile in ground.tiles])).sum() / 1e6),
+        classes=project.geometry_types,
+        truth=truth,
+        rules=rules,
+        contenders=tuple(_contender(connection, project, model, ground, truth, rules) for model in models),
+    )
+
+
+def _contender(
+    connection: Connection, project: ProjectView, model: ModelView, ground: Ground, truth: Layer, rules: Rules
+) -> Contender:
+    answers = load_answers(connection, project, ground, model.name)
+    return Contender(
+        name=model.name,
+        backend=model.backend,
+        identifier=model.identifier,
+        parent=model.parent,
+        dataset_id=model.dataset_id,
+        runs=tuple(answers.runs),
+        prompt_hashes=tuple(answers.prompt_hashes),
+        detail=_detail(project, ground, truth, answers, rules),
+        failed=answers.failed,
+        failures=answers.failures,
+        not_asked=answers.not_asked,
+        spent=spent_on(connection, ground.ids, answers.run),
+        training_cost=training_cost_of(model),
+        training_seconds=training_seconds_of(model),
+    )
+
+
+def _detail(project: ProjectView, ground: Ground, truth: Layer, answers: Answers, rules: Rules) -> Detail:
+    return evaluate_in_detail(
+        truth, answers.predictions, project.geometry_types, len(ground.tiles), rules, failed=answers.failed
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}" if round(value, 2) else "0.00"

@@ -1,0 +1,1 @@
+"""A comparison as people take it with them: plots, thumbnails, and one file that holds it all."""

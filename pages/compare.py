@@ -1,0 +1,138 @@
+"""Compare: is the tuned model worth it? In quality, on the map, in money; and which model runs from now on."""
+
+import streamlit as st
+
+from maploop.compare.evaluations import test_split_use
+from maploop.compare.money import Economy
+from maploop.compare.sidebyside import Comparison
+from maploop.compare.spending import Speeds, measured_speeds
+from maploop.errors import InputError, MaploopError
+from maploop.imagery.tilemath import Tile, parse_tile
+from maploop.predict.models import ModelView, list_models
+from pages.common import Context, context, heading
+from pages.comparing.ground import show_ground
+from pages.comparing.making import Made, Wish, compared
+from pages.comparing.money import economy_of, show_money
+from pages.comparing.promotion import show_promotion
+from pages.comparing.quality import show_quality
+from pages.comparing.rounds import show_rounds
+from pages.comparing.showing import show_notice
+from pages.comparing.taking import show_report
+from pages.comparing.thresholds import show_thresholds
+from pages.links import open_page, plain
+
+SPLITS = {"test": "Test split", "validation": "Validation split", "train": "Train split", "": "Tiles of my choice"}
+VIEWS = ("Quality", "Map", "Money", "Thresholds", "Promotion", "Rounds", "Report")
+MOST_MODELS = 6
+
+
+def show_nothing(found: Context) -> None:
+    """What to do when there is no model."""
+    st.info(
+        "There is no model yet. Import a file of predictions, or predict with a model: then they are compared here on "
+        "tiles that people have finished.",
+        icon=":material/compare_arrows:",
+    )
+    if st.button("Import predictions", key="go_import", icon=":material/upload_file:"):
+        open_page("import", found.project.name)
+
+
+def ask_wish(models: list[ModelView]) -> Wish:
+    """Which models, and on which tiles. Raises InputError."""
+    names = [each.name for each in models]
+    asked = st.session_state.get("models") or st.query_params.get_all("model")
+    known = list(dict.fromkeys(each for each in asked if each in names))[:MOST_MODELS]
+    st.session_state["models"] = known or [names[0], *names[1:][-1:]]
+    with st.container(horizontal=True, vertical_alignment="bottom", key="compare_wish"):
+        picked = st.multiselect(
+            "Models, the first is what others are compared with",
+            names,
+            max_selections=MOST_MODELS,
+            key="models",
+        )
+        split = str(
+            st.selectbox(
+                "Tiles", list(SPLITS), format_func=SPLITS.__getitem__, key="split", width=220, persist_state="page"
+            )
+        )
+    st.query_params["model"] = picked
+    tiles: list[Tile] = []
+    if not split:
+        text = st.text_area("Addresses of finished tiles, z/x/y", key="tiles", persist_state="page", height=80)
+        tiles = [parse_tile(each) for each in text.replace(",", " ").split()]
+        if not tiles:
+            msg = "Name finished tiles to compare on, for example 19/262144/262143."
+            raise InputError(msg)
+    return Wish(tuple(picked), split, tuple(tiles))
+
+
+def show_basis(found: Context, comparison: Comparison) -> None:
+    """What is compared, on how much, and how worn the test split is."""
+    tiles = f"{len(comparison.tiles):,} finished tiles" if len(comparison.tiles) != 1 else "1 finished tile"
+    says = f"{tiles}, {comparison.km2:,.3g} km², {len(comparison.truth):,} true features."
+    if comparison.split == "test":
+        with found.database.read() as connection:
+            says += f" {test_split_use(connection, found.project).text}"
+    elif comparison.split == "train":
+        says += " Models may have learned from these tiles: figures flatter them."
+    st.caption(plain(says))
+
+
+def show_compared(found: Context, made: Made, speeds: Speeds, economy: Economy, view: str) -> None:
+    """The part of the page that needs a comparison."""
+    if view == "Quality":
+        show_quality(made.comparison)
+    elif view == "Map":
+        show_ground(found, made.comparison)
+    elif view == "Money":
+        show_money(made.comparison, speeds, economy)
+    else:
+        show_report(found, made.comparison, made.evaluation_ids, economy)
+
+
+def show(found: Context, models: list[ModelView]) -> None:
+    """The whole page, where there are models."""
+    trouble = ""
+    try:
+        made = compared(found, ask_wish(models))
+        with found.database.read() as connection:
+            speeds = measured_speeds(connection, found.project)
+        economy = economy_of(made.comparison, speeds)
+    except MaploopError as error:
+        trouble = str(error)
+    else:
+        show_basis(found, made.comparison)
+        st.info(plain(economy.verdict), icon=":material/balance:")
+    names = [each.name for each in models]
+    for name, tab in zip(VIEWS, st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params"), strict=True):
+        if not tab.open:
+            continue
+        with tab:
+            if name == "Thresholds":
+                show_thresholds(found, names)
+            elif name == "Promotion":
+                show_promotion(found, names)
+            elif name == "Rounds":
+                show_rounds(found)
+            elif trouble:
+                show_trouble(found, trouble)
+            else:
+                show_compared(found, made, speeds, economy, name)
+
+
+def show_trouble(found: Context, trouble: str) -> None:
+    """Why there is nothing to compare, and the way on."""
+    st.info(plain(trouble), icon=":material/hourglass_empty:")
+    if st.button("Review tiles", key="go_review", icon=":material/fact_check:"):
+        open_page("review", found.project.name)
+
+
+found = context()
+heading("Compare", found)
+show_notice()
+with found.database.read() as connection:
+    models = list_models(connection, found.project)
+if models:
+    show(found, models)
+else:
+    show_nothing(found)

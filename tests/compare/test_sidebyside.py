@@ -1,0 +1,178 @@
+"""Two models over the same tiles: how much better, how surely, and on what."""
+
+import json
+
+import pytest
+
+from maploop.cli import run
+from maploop.compare import evaluations
+from maploop.compare.gate import GateRule, hold_to
+from maploop.compare.marks import marks_on, only_found_by, only_predicted_by, worst_tiles
+from maploop.compare.money import Assumptions, weigh
+from maploop.compare.sidebyside import Comparison, Difference, compare_models
+from maploop.errors import InputError, NotFoundError
+from tests.compare.ground import GUESSED, Town, compared
+from tests.evaluate.ground import box, line
+
+TRUTH = [(box(x, 0), "building", tile) for tile in range(4) for x in (0, 30)]
+HALF = [(box(0, 0), "building", tile, 0.9) for tile in range(4)]
+ALL = [(*each, 0.8) for each in TRUTH]
+
+
+def of_town(town: Town, *names: str) -> Comparison:
+    with town.database.read() as connection:
+        return compare_models(connection, town.project, names)
+
+
+def test_a_difference_says_how_much_how_surely_and_on_how_many_tiles() -> None:
+    difference = compared(TRUTH, {"half": HALF, "all": ALL}).difference("half", "all", "recall")
+    assert (difference.value, difference.low, difference.high, difference.tiles) == (0.5, 0.5, 0.5, 4)
+    assert difference.text() == "+0.50 recall, 0.50 to 0.50, 4 tiles"
+    assert difference.is_certain
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.12, 0.07, 0.17, "+0.12 F1, 0.07 to 0.17, 240 tiles"),
+        (-0.02, -0.05, 0.01, "-0.02 F1, -0.05 to +0.01, 240 tiles"),
+        (0.1, None, None, "+0.10 F1, 240 tiles"),
+        (None, None, None, "– F1, 240 tiles"),
+    ],
+)
+def test_a_difference_in_words(value: float | None, low: float | None, high: float | None, text: str) -> None:
+    assert Difference("a", "b", "f1", None, value, low, high, 9, 240).text() == text
+
+
+def test_what_is_hard_for_both_models_cancels_out() -> None:
+    """Each model alone varies from tile to tile; the difference is the same on every tile."""
+    truth = [(box(x, 0), "building", tile) for tile in range(4) for x in range(0, 40 * (tile + 1), 40)]
+    one_less = [(*each, 0.9) for each in truth if each[0].bounds[0] > 0]
+    comparison = compared(truth, {"less": one_less, "all": [(*each, 0.9) for each in truth]})
+    alone = comparison.contender("less").figure("count_error_per_tile")
+    together = comparison.difference("less", "all", "count_error_per_tile")
+    assert alone.value == 1
+    assert (together.value, together.low, together.high) == (-1, -1, -1)
+
+
+def test_figures_that_one_model_lacks_have_no_difference() -> None:
+    comparison = compared(TRUTH, {"a": HALF, "b": [each[:3] for each in HALF]})
+    assert comparison.difference("a", "b", "ap50").value is None
+    assert {each.figure for each in comparison.differences("a", "b")} >= {"f1", "precision", "recall"}
+    assert "ap50" not in {each.figure for each in comparison.differences("a", "b")}
+
+
+def test_true_false_and_missed_features_are_told_with_their_geometry(town: Town) -> None:
+    comparison = of_town(town, "base", "tuned")
+    marks = marks_on(comparison, town.tests[0].address)
+    assert len(marks.truth) == 4
+    assert [each.found_by for each in marks.truth] == [(), ("base", "tuned"), ("tuned",), ("base", "tuned")]
+    fates = [(each.model, each.fate) for each in marks.predictions]
+    assert sorted(fates) == [("base", "false")] + [("base", "true")] * 2 + [("tuned", "true")] * 3
+    assert marks_on(comparison, town.tests[0].address, ["base"]).truth[2].missed_by == ("base",)
+
+
+def test_a_road_called_a_path_is_of_the_wrong_class() -> None:
+    road = line((0, 0), (60, 0))
+    comparison = compared(
+        [(road, "road", 0)], {"one": [(road, "path", 0, 0.5), (line((0, 90), (60, 90)), "path", 0, 0.4)]}
+    )
+    wrong, false = marks_on(comparison, comparison.tiles).predictions
+    assert (wrong.fate, wrong.class_name, wrong.true_class) == ("wrong_class", "path", "road")
+    assert (false.fate, false.true_class, false.score) == ("false", None, 0.4)
+
+
+def test_one_tile_has_differences_without_intervals() -> None:
+    comparison = compared(TRUTH[:2], {"half": HALF[:1], "all": ALL[:2]}, tiles=1)
+    difference = comparison.difference("half", "all", "recall")
+    assert (difference.value, difference.low, difference.text()) == (0.5, None, "+0.50 recall, 1 tile")
+    economy = weigh(comparison, Assumptions(GUESSED))
+    assert (economy.best, economy.row("all").total.low) == ("all", None)
+    assert "though the difference in cost may be chance" in economy.verdict
+    assert not hold_to(GateRule(), comparison.contender("all"), comparison.contender("half")).passed
+
+
+def test_what_only_one_found_and_what_only_one_predicted(town: Town) -> None:
+    comparison = of_town(town, "base", "tuned")
+    assert len(only_found_by(comparison, "tuned", "base")) == 23
+    assert only_found_by(comparison, "base", "tuned") == []
+    alone = only_predicted_by(comparison, "base", "tuned")
+    assert [each.fate for each in alone] == ["false"] * 12
+    assert [each.tile for each in alone] == [tile.address for tile in town.tests]
+
+
+def test_the_worst_tiles_come_first_and_good_ones_not_at_all(town: Town) -> None:
+    comparison = of_town(town, "base", "tuned")
+    (worst,) = worst_tiles(comparison, "tuned")
+    assert worst.tile == town.tests[0].address
+    assert worst.counts == {"base": (2, 1, 2), "tuned": (3, 0, 1)}
+    assert [each.errors("base") for each in worst_tiles(comparison, "base", most=3)] == [3, 3, 3]
+    assert worst_tiles(comparison, "tuned", against="base") == []
+    assert len(worst_tiles(comparison, "base", against="tuned")) == 12
+
+
+def test_chosen_tiles_stand_in_for_a_split(town: Town) -> None:
+    with town.database.read() as connection:
+        chosen = [town.tests[2].address, town.tests[1].address]
+        comparison = compare_models(connection, town.project, ["base"], tiles=chosen)
+        assert comparison.tiles == (town.tests[1].address, town.tests[2].address)
+        assert comparison.split == ""
+        assert 0.005 < comparison.km2 < 0.02
+        with pytest.raises(InputError, match="is not a finished tile"):
+            compare_models(connection, town.project, ["base"], tiles=[chosen[0].parent(18)])
+
+
+def test_models_are_named_once_and_known(town: Town) -> None:
+    with town.database.read() as connection:
+        with pytest.raises(InputError, match="name each model once"):
+            compare_models(connection, town.project, ["base", " base "])
+        with pytest.raises(NotFoundError, match="There is no model 'none'"):
+            compare_models(connection, town.project, ["base", "none"])
+    with pytest.raises(NotFoundError, match="'none' is not compared here: 'base'"):
+        of_town(town, "base").contender("none")
+
+
+def test_the_command_answers_in_json_and_keeps_the_evaluations(
+    town: Town, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["compare", "Town", "--model", "base", "--model", "tuned", "--price", "base=1", "--price", "tuned=2"]
+    assert run([*arguments, "--volume", "5000", "--wage", "30", "--json", "--db", database_url]) == 0
+    answer = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert [each["model"] for each in answer["models"]] == ["base", "tuned"]
+    assert answer["economy"]["best"] == "tuned"
+    assert answer["economy"]["volume"] == 5000
+    assert {"figure": "f1", "class_name": None}.items() <= answer["differences"][0].items()
+    with town.database.read() as connection:
+        use = evaluations.test_split_use(connection, town.project)
+    assert (use.looks, use.choices, use.models) == (2, 0, 2)
+
+
+def test_the_command_prints_a_table_and_the_verdict(
+    town: Town, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["compare", "Town", "--model", "base", "--model", "tuned", "--choose", "--db", database_url]
+    assert run([*arguments, "--price", "base=1", "--price", "tuned=2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["model", "F1"]
+    assert any(line.startswith("Run tuned in place of base: it is better (+0.") for line in lines)
+    with town.database.read() as connection:
+        assert evaluations.test_split_use(connection, town.project).choices == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--price", "base"], "'base' does not fit --price"),
+        (["--price", "other=2"], "'other=2' does not fit --price"),
+        (["--wage", "-1"], "-1 cannot be the wage"),
+        (["--volume", "0"], "0 is not a volume"),
+        (["--figure", "beauty"], "'beauty' is not a figure"),
+        (["--split", "half"], "'half' is not a split"),
+    ],
+)
+def test_bad_input_is_one_line(
+    town: Town, database_url: str, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert run(["compare", "Town", "--model", "base", "--db", database_url, *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
