@@ -16,7 +16,6 @@ from maploop.predict.runs import PlannedRun, plan_run
 from maploop.work import runs
 from maploop.work.office import wake
 from pages.common import Context
-from pages.links import plain
 from pages.workshop.asking import ask_parameters, is_missing, key_of, show_estimate
 from pages.workshop.at_work import show_at_work
 from pages.workshop.runs import show_runs
@@ -119,21 +118,10 @@ def plan(
 ) -> tuple[PlannedRun, Estimate | None]:
     """What a run would be about, and what it would take. Raises MaploopError saying why it cannot be."""
     remembered = parameters_of_run(found.database, found.project, model, parameters)
-    asked = question_of(found, model, remembered)
+    asked = question_hash(found.database, found.project, model, remembered)
     with found.database.read() as connection:
         planned = plan_run(connection, found.project, model, choice, prompt_hash=asked, again=again)
     return planned, estimate_run(found.database, found.project, model, remembered, len(planned.tiles))
-
-
-def question_of(found: Context, model: ModelView, parameters: dict[str, Any]) -> str:
-    """The prompt hash of such a run. To ask for it may open a model, which can take a while: once a session."""
-    if model.backend == "chat":
-        return question_hash(found.database, found.project, model, parameters)
-    key = f"question_of_model_{model.id}"
-    if key not in st.session_state:
-        with st.spinner(f"Opening {plain(model.name)}"):
-            st.session_state[key] = question_hash(found.database, found.project, model, parameters)
-    return str(st.session_state[key])
 
 
 def show_plan(planned: PlannedRun) -> None:
