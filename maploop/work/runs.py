@@ -12,7 +12,7 @@ from maploop.errors import MaploopError
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView, load_run
 from maploop.predict.models import ModelView, load_model
-from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run
+from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run, question_hash
 from maploop.predict.run import RunProgress, carry_out
 from maploop.predict.runs import (
     IN_APP,
@@ -31,6 +31,7 @@ from maploop.work.foreman import Foreman, Key, Lane, Watch
 
 BATCH = "batch"  # among a run's parameters: its tiles are asked in batches
 HEAVY_BACKENDS = frozenset({"local", "transformers"})
+SLOW_TO_OPEN = "transformers"  # whose weights are loaded where they are used, not while a page waits
 
 
 @dataclass(frozen=True)
@@ -115,14 +116,14 @@ def begin(
 ) -> BegunRun:
     """Begin a run that the app carries out; see `predict.runs.begin_run`. Raises MaploopError when it cannot be."""
     remembered = parameters_of_run(database, project, model, parameters or {})
-    predictor = open_predictor(project, model, remembered, database=database)
+    question = _question(database, project, model, remembered)
     with database.write() as connection:
         begun = begin_run(
             connection,
             project,
             model,
             choice,
-            prompt_hash=predictor.prompt_hash,
+            prompt_hash=question,
             parameters={**remembered, **IN_APP},
             again=again,
         )
@@ -132,11 +133,18 @@ def begin(
     return begun
 
 
+def _question(database: Database, project: ProjectView, model: ModelView, parameters: Mapping[str, Any]) -> str:
+    """The prompt hash of such a run. Raises MaploopError when the model cannot be asked: better now than later."""
+    if model.backend == SLOW_TO_OPEN:
+        return question_hash(database, project, model, parameters)
+    return open_predictor(project, model, parameters, database=database).prompt_hash
+
+
 def resume(database: Database, project: ProjectView, run: RunView, **changed: Any) -> None:
     """Let the app go on with a run; `changed` parameters are remembered. Raises MaploopError when it cannot be."""
     with database.read() as connection:
         model = load_model(connection, project, run.model)
-    open_predictor(project, model, {**run.parameters, **changed}, database=database)
+    _question(database, project, model, {**run.parameters, **changed})
     with database.write() as connection:
         hand_to_app(connection, project, run.id)
         if changed:

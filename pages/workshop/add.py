@@ -1,4 +1,4 @@
-"""Adding a model that is there already: a server that speaks OpenAI's API. Nothing is sent to it."""
+"""Adding a model that is there already: a chat model at a server that speaks OpenAI's API, or one of the hub."""
 
 from typing import Any, Final
 
@@ -7,9 +7,9 @@ import streamlit as st
 from maploop.contract import DIALECTS
 from maploop.errors import MaploopError
 from maploop.predict.chat.parameters import OPENAI, OPENAI_KEY, ChatParameters
-from maploop.predict.models import add_model
-from maploop.predict.registry import checked_parameters
+from maploop.predict.registry import add_checked_model
 from pages.common import Context
+from pages.workshop.add_hub import ask_hub_model
 from pages.workshop.asking import show_key
 from pages.workshop.words import Way, say_next, show_error
 
@@ -22,14 +22,25 @@ SERVERS: Final = {
     "Ollama on this machine": "http://localhost:11434/v1",
     "llama-server on this machine": "http://localhost:8080/v1",
 }
+CHAT, HUB = "Chat model at a server", "Of the Hugging Face hub, or a folder"
 AS_PROJECT = "as the project says"
 SERVER_CHOOSES = "the server's own"
 USUAL: Final = ChatParameters()
 
 
 def show_add(found: Context) -> None:
+    """The forms of models that are there already."""
+    with st.expander("Add a model", icon=":material/add:", key="add_model"):
+        kind = st.segmented_control("Kind", [CHAT, HUB], default=CHAT, required=True, key="add_kind")
+        if kind == CHAT:
+            ask_chat_model(found)
+        else:
+            ask_hub_model(found)
+
+
+def ask_chat_model(found: Context) -> None:
     """The form of a chat model."""
-    with st.expander("Add a chat model", icon=":material/add:", key="add_model"):
+    with st.container(key="add_chat"):
         server = st.selectbox("Server", [*SERVERS, "another"], key="add_server", width=420)
         known = SERVERS.get(server, "")
         with st.container(horizontal=True):
@@ -88,9 +99,7 @@ def ask_more() -> dict[str, Any]:
 def add(found: Context, name: str, identifier: str, values: dict[str, Any]) -> None:
     """Add the model, and lead on to asking it."""
     try:
-        parameters = checked_parameters("chat", identifier, values)
-        with found.database.write() as connection:
-            model = add_model(connection, found.project, name, "chat", identifier=identifier, parameters=parameters)
+        model = add_checked_model(found.database, found.project, name, "chat", identifier, values)
     except MaploopError as error:
         show_error(error)
         return

@@ -71,6 +71,10 @@ def show_key(name: str | None) -> None:
     """Whether a key of that name is there; never the key."""
     if not name:
         st.caption(":material/key_off: The server asks for no key.")
+    elif not (name.isidentifier() and name.isupper()):
+        st.caption(
+            ":orange[:material/key_off:] Give the name of the variable that holds the key, never the key itself."
+        )
     elif is_missing(name):
         remedy = "put it into the environment or Streamlit's secrets, and start the app again"
         st.caption(f":orange[:material/key_off:] The key {plain(name)} is not there: {remedy}.")

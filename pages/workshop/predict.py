@@ -11,7 +11,7 @@ from maploop.predict.chat.estimate import Estimate
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import list_runs
 from maploop.predict.models import ModelView, list_models
-from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run
+from maploop.predict.registry import estimate_run, parameters_of_run, question_hash
 from maploop.predict.runs import PlannedRun, plan_run
 from maploop.work import runs
 from maploop.work.office import wake
@@ -118,9 +118,7 @@ def plan(
 ) -> tuple[PlannedRun, Estimate | None]:
     """What a run would be about, and what it would take. Raises MaploopError saying why it cannot be."""
     remembered = parameters_of_run(found.database, found.project, model, parameters)
-    asked = ""
-    if not is_missing(key_of(model)):
-        asked = open_predictor(found.project, model, remembered, database=found.database).prompt_hash
+    asked = question_hash(found.database, found.project, model, remembered)
     with found.database.read() as connection:
         planned = plan_run(connection, found.project, model, choice, prompt_hash=asked, again=again)
     return planned, estimate_run(found.database, found.project, model, remembered, len(planned.tiles))

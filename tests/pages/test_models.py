@@ -42,14 +42,17 @@ def project(sqlite_database: Database) -> ProjectView:
 def predictor(monkeypatch: pytest.MonkeyPatch) -> FakePredictor:
     """What opens when a model is opened."""
     fake = FakePredictor()
-    for module in (runs, predict):
-        monkeypatch.setattr(module, "open_predictor", lambda *_, **__: fake)
+    monkeypatch.setattr(runs, "open_predictor", lambda *_, **__: fake)
+    monkeypatch.setattr(predict, "question_hash", lambda *_: fake.prompt_hash)
     return fake
 
 
 @pytest.fixture
-def model(sqlite_database: Database, project: ProjectView, predictor: FakePredictor) -> ModelView:
+def model(
+    sqlite_database: Database, project: ProjectView, predictor: FakePredictor, monkeypatch: pytest.MonkeyPatch
+) -> ModelView:
     """A model that can be asked."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
     with sqlite_database.write() as connection:
         return add_model(connection, project, "asked", "chat", identifier="gpt-4o")
 
@@ -283,3 +286,57 @@ def test_hostile_names_stay_text(sqlite_database: Database, predictor: FakePredi
         shown = "\n".join(each.value for each in (*app.markdown, *app.caption, *app.success, *app.info))
         assert "![a]" not in shown
         assert "<img" not in shown.replace("\\<img", "")
+
+
+def test_a_chat_model_is_added_by_the_name_of_its_key_and_asked_once_the_key_is_there(
+    sqlite_database: Database, project: ProjectView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page()
+    app.text_input(key="add_identifier").set_value("gpt-6-luna").run()
+    app.button(key="add").click().run()
+    assert not app.exception
+    assert "gpt-6-luna is added." in said(app)
+    app.button(key="way_on").click().run()
+    assert not app.exception
+    assert "The key OPENAI_API_KEY is not there" in said(app)
+    assert "about 0." in said(app)
+    assert app.button(key="predict").disabled
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
+    app.number_input(key="budget").set_value(2.5).run()
+    assert "The key OPENAI_API_KEY is there." in said(app)
+    app.button(key="predict").click().run()
+    assert not app.exception
+    with sqlite_database.read() as connection:
+        (run,) = list_runs(connection, project)
+    assert (run.status, run.parameters["budget"]) == ("waiting", 2.5)
+    assert run.parameters["estimate"]["cost"] > 0
+    assert "sk-secret" not in said(app)
+
+
+def test_what_does_not_fit_a_model_is_said_and_nothing_is_added(
+    sqlite_database: Database, project: ProjectView
+) -> None:
+    app = page()
+    app.text_input(key="add_key_OpenAI").set_value("sk-abc").run()
+    app.text_input(key="add_identifier").set_value("gpt-6-luna").run()
+    app.button(key="add").click().run()
+    assert "never the key itself" in said(app)
+    assert "sk-abc" not in said(app)
+    app.segmented_control(key="add_kind").set_value("Of the Hugging Face hub, or a folder").run()
+    app.text_input(key="hub_source").set_value("/nowhere/at-all").run()
+    app.text_area(key="hub_labels_semantic").set_value("roof").run()
+    app.button(key="add_hub").click().run()
+    assert "'roof' does not say which label is which class" in said(app)
+    app.text_area(key="hub_labels_semantic").set_value("roof = building").run()
+    app.button(key="add_hub").click().run()
+    assert not app.exception
+    assert app.error
+    assert "No model yet" in said(app)
+
+
+def test_a_model_of_another_project_in_the_address_is_passed_over(
+    sqlite_database: Database, project: ProjectView, model: ModelView
+) -> None:
+    app = page("Predict", model="theirs")
+    assert not app.exception
+    assert app.selectbox(key="model").value == "asked"

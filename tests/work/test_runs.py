@@ -97,6 +97,20 @@ def test_a_run_is_cancelled_while_it_waits_and_resumed_later(
         runs.resume(database, project, run)
 
 
+def test_a_run_goes_on_with_a_larger_budget_and_remembers_it(
+    database: Database, project: ProjectView, model: ModelView, predictor: FakePredictor, foreman: Foreman
+) -> None:
+    run_id = runs.begin(database, project, model, ALL, parameters={"budget": 1.0}).run_id or 0
+    runs.cancel(database, project, run_id, foreman)
+    before = only_run(database, project)
+    assert before.parameters["estimate"]["tiles"] == TILES
+    runs.resume(database, project, before, budget=2.0)
+    after = only_run(database, project)
+    assert after.parameters == {**before.parameters, "budget": 2.0}
+    foreman.work_off()
+    assert only_run(database, project).status == "finished"
+
+
 def test_a_run_is_cancelled_at_work_and_keeps_what_it_has(
     database: Database, project: ProjectView, model: ModelView, foreman: Foreman, monkeypatch: pytest.MonkeyPatch
 ) -> None:
