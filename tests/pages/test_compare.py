@@ -227,7 +227,7 @@ def test_a_score_that_nobody_can_trust_is_not_offered(sqlite_database: Database)
 
 def test_a_candidate_takes_over_and_the_one_before_comes_back_in_one_click(town: Town) -> None:
     app = page(town.project, "Promotion")
-    assert "No model was promoted yet" in told(app)
+    assert "No model is the current one" in told(app)
     for name in ("base", "tuned"):
         app.selectbox(key="candidate_model").set_value(name).run()
         app.button(key="try_candidate").click().run()
@@ -240,6 +240,7 @@ def test_a_candidate_takes_over_and_the_one_before_comes_back_in_one_click(town:
         found = current_model(connection, town.project)
     assert found is not None
     assert found.name == "base"
+    assert app.button(key="go_back").label == "Go back to no model"
     assert table(app, "act")["act"].tolist() == ["went back", "promoted", "promoted"]
 
 
