@@ -11,13 +11,13 @@ import shapely
 from playwright.sync_api import Page
 from sqlalchemy import func, select
 
+from bench.server import ROOT
 from db.engine import connect
 from db.models import Decision, Feature, Tile, TileFeature
 from maploop.contract import Contract, contract_of, parse_answer
 from maploop.imagery.tilemath import parse_tile, to_pixels
 from maploop.project import load_project
 from maploop.vectors.geometry import clip_to_tile
-from bench.server import ROOT
 from tests.browser.conftest import AppServer
 from tests.browser.review_map import ReviewMap
 
