@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from maploop.errors import AccessError, ConflictError, InputError, MaploopError, NotFoundError
 from maploop.predict.chat.completion import clean
 from maploop.predict.chat.pace import seconds_to_rest
-from maploop.predict.chat.parameters import ChatParameters
+from maploop.predict.chat.parameters import OPENAI, ChatParameters
 from maploop.predict.predictor import Failure, FailureKind
 from maploop.settings import key_named
 
@@ -24,6 +24,7 @@ T = TypeVar("T")
 _CONNECT_SECONDS: Final = 10.0
 _NO_KEY: Final = "none"  # the SDK wants one; servers without keys do not look
 _LIKE_A_KEY: Final = re.compile(r"\b(?:sk|sess|pk|key|gsk|fw|tgp)[-_][A-Za-z0-9*._-]{4,}", re.IGNORECASE)
+_OF_THE_SDK: Final = re.compile(r"^Error code: \d+ - ")
 _OUT_OF_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_credits"})
 
 
@@ -59,6 +60,8 @@ class ChatServer:
             max_retries=0,  # the pace is kept by whoever asks: all of them rest together
             http_client=http_client,
         )
+        if self.host != urlsplit(OPENAI).netloc:  # the SDK reads these from the environment, for OpenAI alone
+            self._client.organization = self._client.project = None
 
     @property
     def host(self) -> str:
@@ -104,7 +107,8 @@ class ChatServer:
         return Trouble(failure, again=True, unanswered=not never_sent)
 
     def _trouble(self, error: openai.APIStatusError, what: str, today: datetime) -> Trouble | MaploopError:
-        said = self._without_key(error.message)
+        words = _words(error)
+        said = self._without_key(words)
         status, code = error.status_code, str(error.code or "")
         if fatal := self._fatal(status, code, what, said):
             return fatal
@@ -119,7 +123,7 @@ class ChatServer:
             return Trouble(Failure("refused", f"{self.host} does not pass this picture on: {said}"))
         return Trouble(
             Failure("server", f"{self.host} does not take the request ({status}): {said}"),
-            complaint=f"{error.message} {error.param or ''}",
+            complaint=f"{words} {error.param or ''}",
         )
 
     def _fatal(self, status: int, code: str, what: str, said: str) -> MaploopError | None:
@@ -144,6 +148,12 @@ class ChatServer:
         if self._key:
             text = text.replace(self._key, "[key]")
         return clean(_LIKE_A_KEY.sub("[key]", text))
+
+
+def _words(error: openai.APIStatusError) -> str:
+    """What the server said itself; the SDK puts words of its own before that."""
+    message = error.body.get("message") if isinstance(error.body, Mapping) else None
+    return message if isinstance(message, str) else _OF_THE_SDK.sub("", error.message)
 
 
 def _json(content: bytes) -> object:

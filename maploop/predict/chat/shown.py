@@ -28,6 +28,7 @@ LEARN_FROM: Final = "train"  # the only split whose tiles may be shown: the othe
 _REVIEWED: Final = ("complete", "approved")
 _ANNOTATED: Final = ("accept", "correct", "add")
 _FORMAT: Final = 1
+_LOOKED_AT: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,19 @@ def gather_pool(
 
     They come in the lasting mixed order of the project's tiles. Raises ConflictError when there is none.
     """
-    examples = list(_examples(connection, project, contract, sources))
+    among = may_be_shown(project)
+    if most is not None:  # any few hundred show every class that is not rare
+        among = TileRow.id.in_(select(TileRow.id).where(among).order_by(TileRow.shuffle, TileRow.id).limit(_LOOKED_AT))
+    examples = list(_examples(connection, project, among, contract, sources))
     if not examples:
         msg = f"{project.name!r} has no reviewed training tile to show: finish some, or ask without examples."
         raise ConflictError(msg)
     return Pool(tuple(examples if most is None else _telling(examples, most)))
 
 
-def _examples(connection: Connection, project: ProjectView, contract: Contract, sources: Sources) -> Iterator[Example]:
+def _examples(
+    connection: Connection, project: ProjectView, among: ColumnElement[bool], contract: Contract, sources: Sources
+) -> Iterator[Example]:
     names = {each.id: each.name for each in project.classes}
     rows = connection.execute(
         select(TileRow.x, TileRow.y, TileRow.imagery_id, Feature.class_id, Feature.geometry)
@@ -100,7 +106,7 @@ def _examples(connection: Connection, project: ProjectView, contract: Contract, 
             Feature,
             (Feature.id == TileFeature.feature_id) & Feature.verdict.in_(_ANNOTATED) & Feature.withdrawn.is_(False),
         )
-        .where(may_be_shown(project))
+        .where(among)
         .order_by(TileRow.shuffle, TileRow.id, Feature.id)
     )
     for (x, y, imagery_id), features in groupby(rows, key=lambda row: (row.x, row.y, row.imagery_id)):

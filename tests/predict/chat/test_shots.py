@@ -11,6 +11,8 @@ from sqlalchemy import update
 
 from db.models import Feature
 from db.models import Tile as TileRow
+from maploop.contract import contract_of
+from maploop.database import Database
 from maploop.errors import ConflictError, InputError, NotFoundError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.chat.shown import Example, Pool, gather_pool, keep_pool, open_pool
@@ -20,6 +22,7 @@ from maploop.predict.run import RunProgress
 from maploop.settings import get_settings
 from tests.predict.chat.conftest import SPLITS
 from tests.predict.chat.ground import Town
+from tests.tune.ground import lay_ground
 from tests.vendor import Question, picture_hash
 
 TRAIN = {column for column, split in enumerate(SPLITS) if split == "train"}
@@ -226,3 +229,13 @@ def test_an_unknown_embedder_is_refused_with_those_there_are(painted: Town) -> N
 def test_wishes_that_cannot_be_are_refused(painted: Town, asked: dict[str, Any], expected: str) -> None:
     with pytest.raises(InputError, match=expected):
         painted.run(**asked)
+
+
+def test_examples_are_gathered_from_either_database(database: Database) -> None:
+    ground = lay_ground(database, splits=SPLITS)
+    contract = contract_of(ground.project)
+    with database.read() as connection:
+        every = gather_pool(connection, ground.project, contract, ground.sources)
+        few = gather_pool(connection, ground.project, contract, ground.sources, most=2)
+    assert {each.tile for each in every.examples} == {ground.tile(column) for column in TRAIN}
+    assert few.examples == every.examples[:2]

@@ -1,5 +1,8 @@
 """The chat predictor against a server that is as strict as the vendor's, and as fallible."""
 
+from concurrent.futures import wait
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
@@ -150,8 +153,8 @@ def test_what_does_not_fit_in_an_answer_is_dropped_and_what_can_be_mended_is(pai
 def test_a_silent_server_is_given_up_after_some_attempts(painted: Town) -> None:
     hasty = painted.with_model(timeout=0.3, attempts=2)
     hasty.vendor.faults.on_picture(hasty.picture(2), HANG, times=None)
-    run = hasty.run()
-    assert (run.done, run.failures, run.report["unanswered"]) == (TILES - 1, {"timeout": 1}, 2)
+    run = hasty.run(TileChoice(given=[hasty.ground.tile(2)]))
+    assert (run.done, run.failures, run.report["unanswered"]) == (0, {"timeout": 1}, 2)
     with hasty.ground.database.read() as connection:
         (failed,) = failed_tiles(connection, run.id)
     assert "gave no answer within 0.3 seconds" in failed.message
@@ -360,9 +363,38 @@ def test_a_server_without_keys_needs_none(painted: Town) -> None:
     assert run.done == TILES
 
 
+def test_azure_is_asked_by_its_own_routes_at_the_price_of_the_model_behind_a_deployment(painted: Town) -> None:
+    painted.vendor.add_models(["my-deployment"])
+    routes = painted.vendor.url.replace("/v1", "/openai/v1")
+    run = painted.with_model(identifier="my-deployment", base_url=routes, priced_as="gpt-4o").run()
+    assert run.done == TILES
+    price = load_prices().price_of("gpt-4o")
+    assert run.usage.cost == pytest.approx(painted.vendor.bill.cost(lambda _: price))
+
+
 def test_a_request_that_is_never_right_stops_the_run(painted: Town) -> None:
     strict = painted.with_model(structured="strict")
     painted.vendor.manner = Manner(knows_schemas=False)
     with pytest.raises(ConflictError, match=f"{IN_A_ROW} tiles in a row failed: .* does not take the request"):
         strict.run(concurrency=1)
     assert len(painted.vendor.seen) < TILES
+
+
+def test_whoever_interrupts_still_gets_what_is_paid_for(painted: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = 0
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        nonlocal waits
+        waits += 1
+        if waits == 2:
+            raise KeyboardInterrupt
+        return wait(*arguments, **options)
+
+    monkeypatch.setattr("maploop.predict.chat.predictor.wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        painted.run(concurrency=2)
+    with painted.ground.database.read() as connection:
+        left = last_unfinished(connection, painted.ground.project, painted.model)
+    assert left.status == "cancelled"
+    assert 0 < left.done < TILES
+    check_tokens(painted, left)
