@@ -29,7 +29,7 @@ def compare(
     project: ProjectName,
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME", help="A model; the first is what others are held against."),
+        typer.Option("--model", metavar="NAME", help="A model, or NAME@RUN; others are held against the first."),
     ] = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
     tile: Annotated[
@@ -103,7 +103,7 @@ def compare(
         say_json({**comparison_as_json(comparison, economy), "evaluations": ids, "report": str(report or "") or None})
     else:
         say_lines(comparison_as_text(comparison, economy))
-        say(f"Kept as evaluation {' and '.join(map(str, ids))}.")
+        say(f"Kept as evaluation {', '.join(map(str, ids))}.")
         if report is not None:
             say(f"Report: {report}")
 

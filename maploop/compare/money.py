@@ -168,7 +168,7 @@ class _Reckoned:
         self.tiles = len(comparison.tiles)
         counts = model.detail.counts.sum(axis=0) / self.tiles
         drawn = comparison.resampled_counts[model.name] / self.tiles
-        corrected = assumptions.corrected.get(model.name)
+        corrected = assumptions.corrected.get(model.name, assumptions.corrected.get(model.model_name))
         pace = pace_of(assumptions.speeds, corrected)
         paces = drawn_paces(assumptions.speeds, corrected, model.name, len(drawn))
         self.seconds, self.seconds_spread = float(pace.review(counts)), paces.review(drawn)

@@ -129,6 +129,11 @@ def go_back(connection: Connection, project: ProjectView, annotator_id: int, *, 
     )
 
 
+def going_back(connection: Connection, project: ProjectView) -> Promotion | None:
+    """The promotion that `go_back` would undo: its `previous` model becomes the current one. None: there is none."""
+    return _standing(promotions(connection, project))
+
+
 def promotions(connection: Connection, project: ProjectView) -> list[Promotion]:
     """All changes, newest first."""
     return _load(connection, project)

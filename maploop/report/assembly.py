@@ -80,7 +80,9 @@ def _titled(comparison: Comparison, name: str) -> Table:
 
 def _by_size(comparison: Comparison) -> Section:
     plots = [plot for name in comparison.classes if (plot := by_size(comparison, name)) is not None]
-    tables = [table for name in comparison.classes if (table := size_table(comparison, name)) is not None]
+    tables = [
+        replace(table, title=name) for name in comparison.classes if (table := size_table(comparison, name)) is not None
+    ]
     nothing = () if plots else ("The objects of each class are all of a size.",)
     return Section("By object size", paragraphs=nothing, plots=tuple(plots), tables=tuple(tables))
 

@@ -99,8 +99,13 @@ def _inline(figure: Figure) -> Markup:
     return Markup(to_svg(figure))  # noqa: S704  written by `drawing`, which escapes every text
 
 
-def _png_address(figure: Figure) -> str:
-    return f"data:image/png;base64,{base64.b64encode(to_png(figure)).decode()}"
+def _shown(what: Figure | Picture) -> str:
+    """A plot or a picture in Markdown."""
+    if isinstance(what, Picture):
+        address = _webp_address(what.image)
+    else:
+        address = f"data:image/png;base64,{base64.b64encode(to_png(what)).decode()}"
+    return f"![{_markdown(what.says)}]({address})"
 
 
 def _webp_address(image: bytes) -> str:
@@ -117,5 +122,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(md=_markdown, inline=_inline, png=_png_address, webp=_webp_address)
+    environment.filters.update(md=_markdown, inline=_inline, shown=_shown, webp=_webp_address)
     return environment

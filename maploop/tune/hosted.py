@@ -45,6 +45,8 @@ PAUSED_SECONDS: Final = 30.0
 MOST_SECONDS: Final = 300.0  # between two attempts at a server that is away
 SETTLE: Final = timedelta(seconds=30)  # after an order whose answer was lost, until a list is sure to hold it
 
+_KEY_REFUSED: Final = (401, 403)
+
 # Statuses are open strings, and Azure has words of its own.
 _PAUSED: Final = ("paused", "pausing")
 _ENDS: Final = {
@@ -85,7 +87,10 @@ class HostedJob:
     _told: bool = field(default=False, init=False)  # that nobody wants it any more
 
     def carry_out(self) -> JobView:
-        """See it through to its end. Raises ConflictError when somebody else has taken it up."""
+        """See it through to its end.
+
+        Raises ConflictError when somebody else has taken it up, ServerRefusedError when the key is no longer taken.
+        """
         while True:
             try:
                 over = self._step()
@@ -93,6 +98,8 @@ class HostedJob:
                 self._pass_time(self._put_off(error))
                 continue
             except ServerRefusedError as error:
+                if error.status in _KEY_REFUSED and self._load().remote_id is not None:
+                    raise  # it goes on there, whatever becomes of the key
                 return self._give_up(str(error))
             self._failures = 0
             job = self._load()
@@ -111,6 +118,8 @@ class HostedJob:
         if remote_id is None and row.asked_at is not None:
             remote_id = self.remote.find_job(row.token)
         if remote_id is None:
+            if row.asked_at is None or self.now() >= row.asked_at + SETTLE:
+                self._is_unwanted()
             return
         self._note(remote_id=remote_id)
         if job.wish is not None:
@@ -198,6 +207,8 @@ class HostedJob:
         try:
             self.remote.ask(remote_id, wish)
         except ServerRefusedError as error:
+            if error.status in _KEY_REFUSED:
+                raise
             with self.database.write() as connection:
                 tell(connection, self.job_id, str(error), "warn")
                 note_job(connection, self.job_id, self.worker, wish=None)

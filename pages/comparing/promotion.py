@@ -10,6 +10,7 @@ from maploop.compare.promotion import (
     Trial,
     current_model,
     go_back,
+    going_back,
     promote,
     promotions,
     rule_of,
@@ -33,7 +34,8 @@ def show_promotion(found: Context, names: list[str]) -> None:
     with found.database.read() as connection:
         current = current_model(connection, found.project)
         history = promotions(connection, found.project)
-    show_current(found, current.name if current else None, history)
+        undone = going_back(connection, found.project)
+    show_current(found, current.name if current else None, history[0] if history else None, undone)
     show_rule(found)
     candidates = [name for name in names if current is None or name != current.name]
     if candidates:
@@ -41,21 +43,20 @@ def show_promotion(found: Context, names: list[str]) -> None:
     show_history(history)
 
 
-def show_current(found: Context, current: str | None, history: list[Promotion]) -> None:
+def show_current(found: Context, current: str | None, newest: Promotion | None, undone: Promotion | None) -> None:
     """The model in charge, and the way back to the one before."""
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="current_model"):
         if current is None:
-            st.markdown("No model was promoted yet: the first one has nobody to beat.", width="stretch")
-            before = None
-        else:
-            newest = history[0]
+            st.markdown("No model is the current one: the next to be promoted has nobody to beat.", width="stretch")
+        elif newest is not None:
             st.markdown(
                 f"**{plain(current)}** is the current model, since {newest.made_at:%Y-%m-%d %H:%M}, by "
                 f"{plain(newest.made_by)}.",
                 width="stretch",
             )
-            before = newest.previous
-        if before is not None and st.button(plain(f"Go back to {before}"), key="go_back", icon=":material/undo:"):
+        if undone is None:
+            return
+        if st.button(plain(f"Go back to {undone.previous or 'no model'}"), key="go_back", icon=":material/undo:"):
             act(
                 found,
                 lambda done: f"{done.model or 'No model'} is the current model again.",

@@ -49,6 +49,18 @@ def map_of(page: Page) -> FrameLocator:
     return page.frame_locator("iframe[title^='streamlit_folium']")
 
 
+def tooltip(page: Page, frame: FrameLocator) -> str:
+    """What the first feature under the pointer says, which goes over the map in lines."""
+    box = page.locator("iframe[title^='streamlit_folium']").bounding_box()
+    assert box is not None
+    for y in range(30, int(box["height"]), 24):
+        for x in range(10, int(box["width"]) - 220, 24):
+            page.mouse.move(box["x"] + x, box["y"] + y)
+            if frame.locator(".leaflet-tooltip").count():
+                return frame.locator(".leaflet-tooltip").first.inner_text().strip()
+    return ""
+
+
 def loaded(page: Page, selector: str) -> list[bool]:
     """Of images, which have pixels."""
     found: list[bool] = page.locator(selector).evaluate_all("all => all.map(each => each.naturalWidth > 0)")
@@ -64,6 +76,7 @@ def test_the_map_shows_both_models_with_layers_to_switch_and_imagery_under_them(
     expect(labels.nth(3)).to_contain_text(f"only found by {EVIL}")
     expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible()
     assert any("/tiles/" in each for each in record.requests)
+    assert tooltip(page, frame).startswith(("building", "road", "well"))
     canvas = frame.locator(".leaflet-overlay-pane canvas").first
     shown = canvas.evaluate("each => each.toDataURL()")
     for place in range(1, 7):

@@ -168,6 +168,20 @@ def test_the_address_says_which_models_and_which_part(town: Town) -> None:
     assert table(app, "training, USD")["model"].tolist() == ["tuned", "base"]
 
 
+def test_tiles_of_ones_own_choice_are_compared_on_alone(town: Town) -> None:
+    app = page(town.project)
+    app.selectbox(key="split").set_value("").run()
+    assert "Name finished tiles to compare on" in told(app)
+    app.text_area(key="tiles").set_value("abc").run()
+    assert "'abc' is not a tile address" in told(app)
+    app.text_area(key="tiles").set_value("19/1/1").run()
+    assert "is not a finished tile" in told(app)
+    app.text_area(key="tiles").set_value(f"{town.tests[0]}, {town.tests[1]}").run()
+    assert not app.exception
+    assert "2 finished tiles" in told(app)
+    assert "test split" not in " ".join(each.value for each in app.caption)
+
+
 def test_money_follows_the_inputs(town: Town) -> None:
     app = page(town.project, "Money")
     assert "price" in told(app)
@@ -227,7 +241,7 @@ def test_a_score_that_nobody_can_trust_is_not_offered(sqlite_database: Database)
 
 def test_a_candidate_takes_over_and_the_one_before_comes_back_in_one_click(town: Town) -> None:
     app = page(town.project, "Promotion")
-    assert "No model was promoted yet" in told(app)
+    assert "No model is the current one" in told(app)
     for name in ("base", "tuned"):
         app.selectbox(key="candidate_model").set_value(name).run()
         app.button(key="try_candidate").click().run()
@@ -240,6 +254,7 @@ def test_a_candidate_takes_over_and_the_one_before_comes_back_in_one_click(town:
         found = current_model(connection, town.project)
     assert found is not None
     assert found.name == "base"
+    assert app.button(key="go_back").label == "Go back to no model"
     assert table(app, "act")["act"].tolist() == ["went back", "promoted", "promoted"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maploop.errors import ConflictError, InputError
-from maploop.tune.records import cancel_job, resume_job, waiting_jobs
+from maploop.tune.records import cancel_job, pause_job, resume_job, waiting_jobs
 from maploop.tune.work import carry_out_job
 from tests.tune.hosted import KilledError, Line, Office
 from tests.vendor import HALF, HANG, RESET, RESET_AFTER, Fault, Vendor, rate_limit, server_error
@@ -187,6 +187,31 @@ def test_a_key_that_is_missing_is_named_and_leaves_an_ordered_training_alone(off
         assert waiting_jobs(connection) == []  # not at once again
     office.carry_out(job.id)
     is_right(office, job.id)
+
+
+def test_a_key_that_is_no_longer_taken_leaves_a_training_as_it_is(office: Office) -> None:
+    job = office.start()
+    keys = set(office.vendor.keys)
+
+    def lock_out() -> None:
+        if office.job(job.id).remote_status == "running":
+            office.vendor.keys.clear()
+
+    office.time.then = lock_out
+    with pytest.raises(InputError, match=r"does not know the key \(HTTP 401"):
+        office.carry_out(job.id)
+    left = office.job(job.id)
+    assert (left.status, left.remote_status, left.at_work) == ("running", "running", False)
+    with office.ground.database.write() as connection:
+        pause_job(connection, office.ground.project, job.id)
+    with pytest.raises(InputError, match="does not know the key"):
+        office.carry_out(job.id)
+    assert office.job(job.id).wish == "pause"  # still to be met
+    office.time.then = lambda: None
+    office.vendor.keys |= keys
+    with office.ground.database.write() as connection:
+        cancel_job(connection, office.ground.project, job.id)
+    assert office.carry_out(job.id).status == "cancelled"
 
 
 def test_a_file_that_is_no_longer_what_was_confirmed_is_not_sent(office: Office) -> None:

@@ -28,6 +28,7 @@ TIMES: Final = 3  # batches that a tile is in at most, before the server is take
 _STORED_TOGETHER: Final = 100  # outcomes
 _MANY: Final = 20  # lines that a server does not take, from which on the fault is not that of single tiles
 _LATER: Final = "The run waits for its batches: resume it to collect them."
+_UNLIMITED: Final = 1_000_000
 _FULL: Final = "token_limit_exceeded"  # what a server says that has enough to do
 
 
@@ -105,7 +106,8 @@ class _Work:
         self._asked_with: dict[int, Abilities] = {}
         self._cancelled: set[int] = set()
         self._times = records.times_asked()
-        self._is_full = False
+        self._is_full = False  # the server said so, and nothing has come since
+        self._most_open = _UNLIMITED  # batches that it is given at once
 
     def outcomes(self, *, waits: bool) -> Iterator[Sequence[Outcome]]:
         """All that comes of the run. Raises MaploopError."""
@@ -148,7 +150,7 @@ class _Work:
         self._waiting.extend(tile for tile in self._assignment.tiles if tile not in in_batches)
 
     def _submit(self) -> Iterator[Sequence[Outcome]]:
-        while self._waiting and not self._is_full:
+        while self._waiting and not self._is_full and len(self._open) < self._most_open:
             abilities = self._questions.abilities
             batch, failed = self._submitter.submit(self._waiting)
             if batch is not None:
@@ -195,6 +197,7 @@ class _Work:
         if ready:
             yield ready
         self._records.note_collected(batch)
+        self._most_open += 1
         del self._open[batch.id]
         self._remote.delete_files([batch.input_file_id, seen.output_file_id, seen.error_file_id])
         if seen.status == "cancelled" and not self._assignment.stopped():
@@ -254,7 +257,7 @@ class _Work:
         said = f"{self._remote.host} does not take the batch: {first.message}"
         lines = {each.line: each for each in seen.problems if each.line is not None}
         at_fault = {tile: lines[line] for tile, line in tiles.items() if line in lines}
-        self._is_full = any(each.code == _FULL for each in seen.problems)
+        is_full = any(each.code == _FULL for each in seen.problems)
         if at_fault and len(at_fault) <= _MANY:
             yield [
                 Outcome(tile, failure=Failure("server", f"The server does not take the request: {each.message}"))
@@ -265,6 +268,15 @@ class _Work:
         self._remote.delete_files([batch.input_file_id])
         for tile in tiles:
             self._submitter.give_back(tile)
-        if not self._is_full and not 0 < len(at_fault) <= _MANY:
+        if is_full:
+            self._hold_back(batch)
+        elif not 0 < len(at_fault) <= _MANY:
             raise ConflictError(f"{said} See to it, and resume the run.")
         self._waiting.extendleft(tile for tile in reversed(tiles) if tile not in at_fault)
+
+    def _hold_back(self, batch: BatchView) -> None:
+        """Give the server no more than what it is at work on; less at once when even one batch is too much."""
+        self._is_full = True
+        self._most_open = max(1, len(self._open))
+        if not self._open:
+            self._submitter.take_at_most(batch.requests // 2)

@@ -3,6 +3,7 @@ again: file on disk, batch in the database, file at the server, batch at the ser
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from maploop.errors import ConflictError
@@ -62,6 +63,10 @@ class Submitter:
             draft.finish()
         batch = self._records.write_down(name, draft.tiles, draft.size)
         return self._create(self._upload(batch, unsure=False), unsure=False), failed
+
+    def take_at_most(self, requests: int) -> None:
+        """Make batches of so many requests, from now on."""
+        self._limits = replace(self._limits, requests=max(1, min(requests, self._limits.requests)))
 
     def go_on(self, batch: BatchView) -> BatchView | None:
         """Go on with a batch that another process began -> the batch, None when it came to nothing.

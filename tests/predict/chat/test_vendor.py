@@ -363,6 +363,15 @@ def test_a_server_without_keys_needs_none(painted: Town) -> None:
     assert run.done == TILES
 
 
+def test_azure_is_asked_by_its_own_routes_at_the_price_of_the_model_behind_a_deployment(painted: Town) -> None:
+    painted.vendor.add_models(["my-deployment"])
+    routes = painted.vendor.url.replace("/v1", "/openai/v1")
+    run = painted.with_model(identifier="my-deployment", base_url=routes, priced_as="gpt-4o").run()
+    assert run.done == TILES
+    price = load_prices().price_of("gpt-4o")
+    assert run.usage.cost == pytest.approx(painted.vendor.bill.cost(lambda _: price))
+
+
 def test_a_request_that_is_never_right_stops_the_run(painted: Town) -> None:
     strict = painted.with_model(structured="strict")
     painted.vendor.manner = Manner(knows_schemas=False)

@@ -15,12 +15,14 @@ from shapely.geometry import box
 from sqlalchemy import update
 
 from db.models import Imagery
+from maploop.cli import run
 from maploop.contract import parse_answer
 from maploop.database import Database
 from maploop.dataset.datasets import DatasetView, freeze
 from maploop.dataset.export import export
 from maploop.errors import InputError, LicenceError
 from maploop.imagery.tilemath import Tile
+from maploop.predict.models import load_model
 from maploop.project import change_settings
 from maploop.tune.bundle import BundleReport, make_bundle
 from tests.dataset.ground import FIRST, Ground, lay_ground, on_tile
@@ -176,7 +178,11 @@ def test_the_readme_names_what_is_there(furnished: Ground, tmp_path: Path) -> No
     assert words[3:5] == ["town", "Maps 'n' roofs"]
     served = words[words.index("--identifier") + 1]
     assert f"--served-model-name {served} " in (folder / "serve.sh").read_text("utf-8")
-    assert words[words.index("--dataset") + 1] == frozen(furnished).id[:12]
+    assert run(words[1:]) == 0  # typed as it is written
+    with furnished.database.read() as connection:
+        added = load_model(connection, furnished.project, "Maps 'n' roofs")
+    assert (added.backend, added.identifier, added.dataset_id) == ("chat", served, frozen(furnished).id)
+    assert added.parameters["dialect"] == "openai"
 
 
 def test_a_base_of_no_known_family_or_of_another_dialect_is_said(furnished: Ground, tmp_path: Path) -> None:
