@@ -29,7 +29,7 @@ def compare(
     project: ProjectName,
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME", help="A model; the first is what others are held against."),
+        typer.Option("--model", metavar="NAME", help="A model, or NAME@RUN; others are held against the first."),
     ] = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation or train.")] = "test",
     tile: Annotated[
@@ -61,7 +61,7 @@ def compare(
     from maploop.compare.money import Assumptions, weigh  # noqa: PLC0415
     from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
     from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
-    from maploop.compare.spending import measured_speeds  # noqa: PLC0415
+    from maploop.compare.spending import corrected_shares, measured_speeds  # noqa: PLC0415
     from maploop.database import open_database  # noqa: PLC0415
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
@@ -92,6 +92,7 @@ def compare(
             machine_hour=machine_hour,
             cost_per_1000=_amounts(price, comparison.names, "--price"),
             training=_amounts(training, comparison.names, "--training"),
+            corrected=corrected_shares(connection, view),
             figure=figure,
         )
     economy = weigh(comparison, assumptions)

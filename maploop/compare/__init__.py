@@ -2,7 +2,8 @@
 
     with database.read() as connection:
         comparison = compare_models(connection, project, ["base", "tuned", "theirs"])
-        assumptions = Assumptions(measured_speeds(connection, project), volume=10_000, wage=20)
+        corrected = corrected_shares(connection, project)
+        assumptions = Assumptions(measured_speeds(connection, project), volume=10_000, wage=20, corrected=corrected)
     comparison.contender("tuned").evaluation.overall.figures["f1"]      # a Metric, as everywhere
     comparison.difference("base", "tuned", "f1").text()                 # "+0.12 F1, 0.07 to 0.17, 240 tiles"
     marks_on(comparison, tile)                      # true, false and missed features of a tile, for maps
@@ -17,6 +18,7 @@ unless told otherwise.
 sidebyside      `Comparison`, `Contender`, `Difference`; models of a project held against the same truth
 marks           features on the map: found, missed, false; what only one found; the worst tiles
 money           `Assumptions` -> `Economy`: cost, review hours, break-even, frontier, verdict
+pace            seconds of review a tile
 break_even      `BreakEven` of any two models; which models nothing beats
 verdict         the sentence, and the assumptions in sentences
 spending        what runs, training and reviewing took, as measured

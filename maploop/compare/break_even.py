@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, isinf
 
 from maploop.quality.statistics import Metric
 
@@ -55,6 +56,8 @@ def _crossing(first: Outlay, second: Outlay) -> tuple[float | None, str | None, 
         return None, (first if first.fixed < second.fixed else second).model, None
     low, high = (first, second) if first.unit < second.unit else (second, first)
     tiles = (second.fixed - first.fixed) / (first.unit - second.unit)
+    if isinf(tiles):  # the units hardly differ
+        return None, (first if first.fixed < second.fixed else second).model, None
     return (tiles, low.model, high.model) if tiles > 0 else (None, low.model, None)
 
 
@@ -72,7 +75,7 @@ def _sentence(first: Outlay, second: Outlay, tiles: float | None, cheaper: str |
 
 def in_tiles(count: float) -> str:
     """A volume in words, rounded up to whole tiles."""
-    whole = max(1, int(-(-count // 1)))
+    whole = max(1, ceil(count))
     return "1 tile" if whole == 1 else f"{whole:,} tiles"
 
 

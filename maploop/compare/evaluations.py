@@ -64,7 +64,7 @@ def record_comparison(
 ) -> list[int]:
     """Keep the evaluation of every model compared -> their ids; needs a write transaction."""
     return [
-        _keep(connection, project, annotator_id, each.name, each.evaluation, _basis(comparison, each), purpose)
+        _keep(connection, project, annotator_id, each.model_name, each.evaluation, _basis(comparison, each), purpose)
         for each in comparison.contenders
     ]
 
@@ -130,7 +130,8 @@ def _basis(comparison: Comparison, model: Contender) -> dict[str, Any]:
     """As `evaluate_model` tells it, and with whom the model was compared."""
     return {
         "project": comparison.project,
-        "model": model.name,
+        "model": model.model_name,
+        "name": model.name,
         "split": comparison.split,
         **({} if comparison.split else {"chosen_tiles": [str(tile) for tile in comparison.tiles]}),
         "runs": list(model.runs),

@@ -6,14 +6,14 @@ the comparison knows; how many seconds each takes, `Speeds`. So a better model c
 tiles are drawn again, the same for all models, and speeds from what their measurement leaves open.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maploop.compare.break_even import BreakEven, Outlay, break_even_of, frontier
+from maploop.compare.pace import Floats, drawn_paces, pace_of
 from maploop.compare.sidebyside import Comparison, Contender
 from maploop.compare.spending import OURS, Speeds, Spent
 from maploop.compare.verdict import notes_of, verdict_of
@@ -24,7 +24,6 @@ from maploop.quality.statistics import Metric
 
 __all__ = ["Assumptions", "BreakEven", "Economy", "ModelCosts", "token_cost", "weigh"]
 HOUR = 3600.0
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,8 @@ class Assumptions:
     prices              by model name: USD per million tokens, in place of what its runs cost
     cost_per_1000       by model name: USD per 1,000 tiles, in place of everything else
     training            by model name: USD, in place of what is known
+    corrected           by model name: of its predictions that people kept, the share that they had to correct, where
+                        that is known of it: `spending.corrected_shares`; else what `speeds` say of all
     figure              which quality the verdict and the chart go by
     """
 
@@ -48,6 +49,7 @@ class Assumptions:
     prices: Mapping[str, Price] = field(default_factory=dict)
     cost_per_1000: Mapping[str, float] = field(default_factory=dict)
     training: Mapping[str, float] = field(default_factory=dict)
+    corrected: Mapping[str, Metric] = field(default_factory=dict)
     figure: str = "f1"
 
     def __post_init__(self) -> None:
@@ -122,9 +124,7 @@ class Economy:
 
 def weigh(comparison: Comparison, assumptions: Assumptions) -> Economy:
     """What each model costs under the assumptions, and which one to run."""
-    pace = _pace(assumptions.speeds)
-    paces = _drawn_paces(assumptions.speeds, comparison.contenders[0].evaluation.resamples)
-    reckoned = [_Reckoned(comparison, each, assumptions, pace, paces) for each in comparison.contenders]
+    reckoned = [_Reckoned(comparison, each, assumptions) for each in comparison.contenders]
     points = [(each.outlay_per_1000, each.quality.value) for each in reckoned]
     rows = tuple(
         replace(each.costs(comparison), on_frontier=on) for each, on in zip(reckoned, frontier(points), strict=True)
@@ -155,55 +155,10 @@ def _best(rows: Sequence[ModelCosts]) -> tuple[str | None, str | None]:
     return ranked[0], first if ranked[0] != first else next(iter(ranked[1:]), None)
 
 
-@dataclass(frozen=True)
-class _Pace:
-    """Seconds by kind of decision: one number each, or one for every resample."""
-
-    keep: Floats
-    reject: Floats
-    add: Floats
-    tile: Floats
-
-    @classmethod
-    def of(cls, speeds: Speeds, drawn: Callable[[Metric, float], Floats]) -> "_Pace":
-        """Keeping a prediction is accepting it, or correcting it as often as people had to."""
-        share = drawn(speeds.corrected, 1.0)
-        accept, correct, reject, add, tile = (
-            drawn(each, np.inf) for each in (speeds.accept, speeds.correct, speeds.reject, speeds.add, speeds.tile)
-        )
-        return cls(np.asarray(share * correct + (1 - share) * accept), reject, add, tile)
-
-    def review(self, counts: Floats) -> Floats:
-        """Seconds a tile, from found, false and missed features a tile, in the last place."""
-        found, false, missed = counts[..., 0], counts[..., 1], counts[..., 2]
-        return np.asarray(found * self.keep + false * self.reject + missed * self.add + self.tile)
-
-    def by_hand(self, counts: Floats) -> Floats:
-        """Seconds a tile when everything is drawn."""
-        return np.asarray((counts[..., 0] + counts[..., 2]) * self.add + self.tile)
-
-
-def _pace(speeds: Speeds) -> _Pace:
-    return _Pace.of(speeds, lambda metric, _: np.array(metric.value or 0.0))
-
-
-def _drawn_paces(speeds: Speeds, resamples: int) -> _Pace:
-    """For every resample what the measurement leaves open, the same for all models; a guess stays what it is."""
-    generator = np.random.default_rng(0)
-
-    def drawn(metric: Metric, most: float) -> Floats:
-        half = 0.0 if metric.low is None or metric.high is None else (metric.high - metric.low) / 2
-        return np.clip(generator.normal(metric.value or 0.0, half / 1.96, resamples), 0.0, most)
-
-    return _Pace.of(speeds, drawn)
-
-
 class _Reckoned:
     """One model's figures, and the same for every resample."""
 
-    def __init__(
-        self, comparison: Comparison, model: Contender, assumptions: Assumptions, pace: _Pace, paces: _Pace
-    ) -> None:
+    def __init__(self, comparison: Comparison, model: Contender, assumptions: Assumptions) -> None:
         self.model = model
         self.assumptions = assumptions
         self.quality = model.figure(assumptions.figure)
@@ -213,6 +168,9 @@ class _Reckoned:
         self.tiles = len(comparison.tiles)
         counts = model.detail.counts.sum(axis=0) / self.tiles
         drawn = comparison.resampled_counts[model.name] / self.tiles
+        corrected = assumptions.corrected.get(model.name, assumptions.corrected.get(model.model_name))
+        pace = pace_of(assumptions.speeds, corrected)
+        paces = drawn_paces(assumptions.speeds, corrected, model.name, len(drawn))
         self.seconds, self.seconds_spread = float(pace.review(counts)), paces.review(drawn)
         self.saved = float(pace.by_hand(counts)) - self.seconds
         self.saved_spread = paces.by_hand(drawn) - self.seconds_spread

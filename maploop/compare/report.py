@@ -46,6 +46,7 @@ def comparison_as_json(comparison: Comparison, economy: Economy | None = None) -
 def _model(model: Contender) -> dict[str, Any]:
     return {
         "model": model.name,
+        "of": model.model_name,
         "backend": model.backend,
         "identifier": model.identifier,
         "parent": model.parent,

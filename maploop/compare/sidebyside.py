@@ -16,7 +16,7 @@ from maploop.evaluate.matching import NOTHING, Rules
 from maploop.evaluate.metrics import Detail, Evaluation, evaluate_in_detail
 from maploop.evaluate.runs import Answers, Ground, load_answers, load_ground, load_truth, rules_of
 from maploop.imagery.tilemath import Tile
-from maploop.predict.models import ModelView, load_model
+from maploop.predict.models import ModelView, list_models, load_model
 from maploop.project import ProjectView
 from maploop.quality.statistics import Metric
 from maploop.vectors.geometry import GeometryType, area_m2, as_geometries
@@ -75,8 +75,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Contender:
-    """One model of a comparison.
+    """One model of a comparison, or one run of it.
 
+    name            as it was asked for: the model's, or `NAME@RUN`; `model` is the model's own
     detail          its evaluation, the predictions that count, and how each fared; `evaluation` is the short way
     failed          of each tile, whether it gave no usable answer there: what is there counts as missed
     failures        such tiles by kind: refused, malformed, ...
@@ -100,6 +101,12 @@ class Contender:
     spent: Spent
     training_cost: float | None
     training_seconds: float = 0.0
+    model: str = ""
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model itself."""
+        return self.model or self.name
 
     @property
     def evaluation(self) -> Evaluation:
@@ -217,6 +224,8 @@ def compare_models(
 ) -> Comparison:
     """Hold models against the same truth: the finished tiles of a split, or those given.
 
+    `NAME@12` is run 12 of a model alone: so the same model is compared without examples and with them.
+
     Raises NotFoundError, InputError for a model named twice, ConflictError when there is nothing to compare on.
     """
     wanted = [" ".join(name.split()) for name in names]
@@ -224,7 +233,7 @@ def compare_models(
         msg = f"{', '.join(map(repr, wanted)) or 'Nothing'} cannot be compared: name each model once, two or more."
         raise InputError(msg)
     rules = rules or rules_of(project)
-    models = [load_model(connection, project, name) for name in wanted]
+    models = [_named(connection, project, name) for name in wanted]
     ground = load_ground(connection, project, split, tiles)
     truth = load_truth(connection, project, ground)
     return Comparison(
@@ -235,16 +244,37 @@ def compare_models(
         classes=project.geometry_types,
         truth=truth,
         rules=rules,
-        contenders=tuple(_contender(connection, project, model, ground, truth, rules) for model in models),
+        contenders=tuple(
+            _contender(connection, project, name, *named, ground, truth, rules)
+            for name, named in zip(wanted, models, strict=True)
+        ),
     )
 
 
+def _named(connection: Connection, project: ProjectView, name: str) -> tuple[ModelView, int | None]:
+    """The model of that name; or of `NAME@RUN`, with the run. Raises NotFoundError."""
+    model, separator, run = name.rpartition("@")
+    if separator and run.isascii() and run.isdigit() and len(run) < 19:
+        known = {each.name: each for each in list_models(connection, project)}
+        if name not in known and model in known:
+            return known[model], int(run)
+    return load_model(connection, project, name), None
+
+
 def _contender(
-    connection: Connection, project: ProjectView, model: ModelView, ground: Ground, truth: Layer, rules: Rules
+    connection: Connection,
+    project: ProjectView,
+    name: str,
+    model: ModelView,
+    run_id: int | None,
+    ground: Ground,
+    truth: Layer,
+    rules: Rules,
 ) -> Contender:
-    answers = load_answers(connection, project, ground, model.name)
+    answers = load_answers(connection, project, ground, model.name, run_id)
     return Contender(
-        name=model.name,
+        name=name,
+        model=model.name,
         backend=model.backend,
         identifier=model.identifier,
         parent=model.parent,

@@ -1,18 +1,20 @@
 """What runs, training and reviewing took, as measured: the figures that money is reckoned from."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from db.models import Decision, RunTile, Tile, TileEvent
+from db.models import Decision, Model, Prediction, Run, RunTile, Tile, TileEvent
 from maploop.evaluate.layers import Indices
 from maploop.predict.models import ModelView
 from maploop.project import ProjectView
 from maploop.quality.statistics import Metric, proportion
 
 LONGEST = 300.0  # seconds on one thing; longer is a break, not work
+ENOUGH = 50  # predictions of a model that people kept, from which its share of corrections is its own
 NEWEST = 2_000  # decisions of a kind that a speed is taken from: people get faster
 GUESSES = {"accept": 1.5, "correct": 8.0, "reject": 1.5, "add": 8.0, "tile": 4.0}
 GUESSED_CORRECTED = 0.2
@@ -106,6 +108,24 @@ def measured_speeds(connection: Connection, project: ProjectView) -> Speeds:
         tile=_mean_seconds(on_tiles, GUESSES["tile"]),
         corrected=proportion(corrected, kept) if kept else Metric(GUESSED_CORRECTED, 0, 0),
     )
+
+
+def corrected_shares(connection: Connection, project: ProjectView) -> dict[str, Metric]:
+    """By model name: of its predictions that people kept, the share they had to correct; where enough were kept."""
+    kept: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, verdict, count in connection.execute(
+        select(Model.name, Decision.verdict, func.count())
+        .select_from(Decision)
+        .join(Prediction, Prediction.id == Decision.prediction_id)
+        .join(Run, Run.id == Prediction.run_id)
+        .join(Model, Model.id == Run.model_id)
+        .where(*_timed(project), Decision.verdict.in_(("accept", "correct")))
+        .group_by(Model.name, Decision.verdict)
+    ):
+        kept[name][verdict] = count
+    return {
+        name: proportion(counts["correct"], counts.total()) for name, counts in kept.items() if counts.total() >= ENOUGH
+    }
 
 
 def training_cost_of(model: ModelView) -> float | None:

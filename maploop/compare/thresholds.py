@@ -147,7 +147,9 @@ def apply_rule(
     ).scalar_one()
     held = {"rule_id": [rule_id] * len(reached.held), "feature_id": reached.held}
     insert_rows(connection, ThresholdHeld, held)
-    _accept(connection, project, annotator_id, rule_id, reached.accepted)
+    accepted = _accept(connection, project, annotator_id, rule_id, reached.accepted)
+    if accepted < len(reached.accepted):  # somebody was faster
+        connection.execute(update(ThresholdRule).where(ThresholdRule.id == rule_id).values(accepted=accepted))
     return load_rule(connection, project, rule_id)
 
 
@@ -215,8 +217,11 @@ def load_rule(connection: Connection, project: ProjectView, rule_id: int) -> Rul
 
 def _accept(
     connection: Connection, project: ProjectView, annotator_id: int, rule_id: int, decided_on: dict[int, int]
-) -> None:
-    """Decide all of them; who decides one at the same moment waits, and finds this decision standing."""
+) -> int:
+    """Decide all of them that are undecided still -> how many.
+
+    Who decides one at the same moment waits, and finds this decision standing.
+    """
     ids = list(decided_on)
     for start in range(0, len(ids), _CHUNK):
         connection.execute(
@@ -243,6 +248,7 @@ def _accept(
     )
     move_features(connection, before.ids, verdicts, before.class_ids, outlines, decisions)
     refresh_uncertainty(connection, project.id, _tiles_of(connection, before.ids.tolist()))
+    return count
 
 
 def _tiles_of(connection: Connection, feature_ids: list[int]) -> list[int]:

@@ -85,10 +85,7 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
     yield f"{assumptions.volume:,} tiles are to be mapped; an hour of review costs {assumptions.wage:,.2f} USD."
     yield _tiles_note(comparison)
     yield _speeds_note(assumptions.speeds)
-    share = assumptions.speeds.corrected
-    told = f"measured, n {share.scored:,}" if share.scored else "a guess: nobody was timed yet"
-    corrected = 100 * (share.value or 0.0)
-    yield f"Of the predictions that are kept, {corrected:.0f} % must be corrected, whatever the model ({told})."
+    yield from _corrections(comparison, assumptions)
     yield "A person looks at every tile and every prediction; features that were missed are drawn by hand."
     yield f"Prices are those of {price_table().date} where no other is given, and are taken as they are."
     if assumptions.machine_hour:
@@ -109,6 +106,22 @@ def _tiles_note(comparison: Comparison) -> str:
     where = f"of the {comparison.split} split" if comparison.split else "that were chosen"
     area = f"{comparison.km2:,.3g} km2, projected"
     return f"Quality is measured on {in_tiles(len(comparison.tiles))} {where} ({area}), and taken to hold elsewhere."
+
+
+def _corrections(comparison: Comparison, assumptions: "Assumptions") -> Iterator[str]:
+    """How much must be corrected, of each model where that is known, of the others in common."""
+    own = {name: assumptions.corrected[name] for name in comparison.names if name in assumptions.corrected}
+    for name, share in own.items():
+        yield f"Of the predictions of {name} that are kept, {_percent(share)} must be corrected (n {share.scored:,})."
+    if len(own) < len(comparison.names):
+        share = assumptions.speeds.corrected
+        told = f"measured, n {share.scored:,}" if share.scored else "a guess: nobody was timed yet"
+        whose = "of the other models" if own else "that are kept"
+        yield f"Of the predictions {whose}, {_percent(share)} must be corrected, whatever the model ({told})."
+
+
+def _percent(share: Metric) -> str:
+    return f"{100 * (share.value or 0.0):.0f} %"
 
 
 def _speeds_note(speeds: Speeds) -> str:

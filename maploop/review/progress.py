@@ -77,6 +77,7 @@ def progress_of(connection: Connection, project_id: int, annotator_id: int) -> P
             Decision.annotator_id == annotator_id,
             Decision.stored_at > an_hour_ago,
             Decision.verdict != "undo",
+            Decision.rule_id.is_(None),
         )
     ).scalar_one()
     total = sum(verdicts.values())

@@ -7,7 +7,7 @@ import pytest
 from maploop.compare.break_even import Outlay, break_even_of, frontier
 from maploop.compare.money import Assumptions, Economy, weigh
 from maploop.compare.sidebyside import Comparison
-from maploop.compare.spending import Speeds, Spent, measured_speeds
+from maploop.compare.spending import Speeds, Spent, corrected_shares, measured_speeds
 from maploop.database import Database
 from maploop.dataset.prices import Price
 from maploop.errors import InputError
@@ -153,6 +153,34 @@ def test_a_guess_is_called_a_guess_and_a_measured_speed_widens_the_interval() ->
     assert total.high is not None
     assert guessed.row("half").total.low == pytest.approx(guessed.row("half").total.high)
     assert total.low < (total.value or 0) < total.high
+
+
+def test_a_model_whose_outlines_need_fewer_corrections_costs_less_review() -> None:
+    comparison = compared(TRUTH, {"rough": ALL, "fine": ALL}, resamples=200)
+    speeds = replace(PLAIN, correct=Metric(12.0, 0, 0))
+    shares = {"rough": Metric(0.5, 100, 100, 0.4, 0.6), "fine": Metric(0.1, 100, 100, 0.05, 0.15)}
+    economy = weighed(comparison, speeds=speeds, corrected=shares)
+    saving = economy.break_even("rough", "fine").saving
+    assert saving.value == pytest.approx(80)  # 0.4 of 2 features a tile take 10 s less, at a cent, on 1,000 tiles
+    assert (saving.low or 0) < 70 < 90 < (saving.high or 0)
+    assert economy.best == "fine"
+    assert "Of the predictions of fine that are kept, 10 % must be corrected (n 100)." in economy.notes
+    assert weighed(comparison, speeds=speeds).break_even("rough", "fine").saving.value == 0
+
+
+def test_corrections_are_a_models_own_where_enough_was_kept(sqlite_database: Database) -> None:
+    with sqlite_database.write() as connection:
+        project = a_project(connection)
+        anna = a_person(connection, "anna")
+        tile = a_tile(connection, project)
+        for place in range(50):
+            feature = a_prediction(connection, project, tile, place, model="known").feature_id
+            a_decision(connection, project, tile, feature, "accept" if place % 5 else "correct", anna)
+        feature = a_prediction(connection, project, tile, 60, model="new").feature_id
+        a_decision(connection, project, tile, feature, "accept", anna)
+    with sqlite_database.read() as connection:
+        shares = corrected_shares(connection, project)
+    assert {name: share.value for name, share in shares.items()} == {"known": 0.2}
 
 
 def test_the_frontier_leaves_out_what_is_beaten_or_not_known() -> None:

@@ -10,9 +10,11 @@ from maploop.compare.gate import GateRule, hold_to
 from maploop.compare.marks import marks_on, only_found_by, only_predicted_by, worst_tiles
 from maploop.compare.money import Assumptions, weigh
 from maploop.compare.sidebyside import Comparison, Difference, compare_models
+from maploop.database import Database
 from maploop.errors import InputError, NotFoundError
 from tests.compare.ground import GUESSED, Town, compared
 from tests.evaluate.ground import box, line
+from tests.evaluate.test_runs import Town as Row
 
 TRUTH = [(box(x, 0), "building", tile) for tile in range(4) for x in (0, 30)]
 HALF = [(box(0, 0), "building", tile, 0.9) for tile in range(4)]
@@ -120,6 +122,28 @@ def test_chosen_tiles_stand_in_for_a_split(town: Town) -> None:
         assert 0.005 < comparison.km2 < 0.02
         with pytest.raises(InputError, match="is not a finished tile"):
             compare_models(connection, town.project, ["base"], tiles=[chosen[0].parent(18)])
+
+
+def test_runs_of_one_model_are_compared_as_models_are(database: Database) -> None:
+    row = Row(database)
+    plain = row.run_on(dict.fromkeys(row.tests, "ok"), prompt="without examples")
+    shown = row.run_on(dict.fromkeys(row.tests, "ok"), prompt="with examples")
+    for tile in row.tests:
+        row.answer(plain, tile, 9)
+        row.answer(shown, tile, 0)
+    names = [f"first@{plain}", f"first@{shown}", "first"]
+    with database.write() as connection:
+        comparison = compare_models(connection, row.project, names)
+        evaluations.record_comparison(connection, row.project, row.anna, comparison)
+        kept = evaluations.list_evaluations(connection, row.project, "first")
+        with pytest.raises(NotFoundError, match="'first' has no run 99"):
+            compare_models(connection, row.project, ["first@99"])
+        with pytest.raises(NotFoundError, match="There is no model 'none@1'"):
+            compare_models(connection, row.project, ["none@1"])
+    assert [each.figure("recall").value for each in comparison.contenders] == [0.0, 0.5, 0.5]
+    assert [each.prompt_hashes for each in comparison.contenders[:2]] == [("without examples",), ("with examples",)]
+    assert [each.basis["runs"] for each in kept] == [[shown], [shown], [plain]]
+    assert {each.model for each in kept} == {"first"}
 
 
 def test_models_are_named_once_and_known(town: Town) -> None:

@@ -21,6 +21,7 @@ from maploop.compare.thresholds import (
 from maploop.database import Database
 from maploop.errors import ConflictError, InputError, NotFoundError
 from maploop.review.outbox import store_outbox
+from maploop.review.progress import progress_of
 from tests.builders import PlacedTile, a_claim, a_decision, a_person, a_prediction, a_project, a_tile
 
 JUDGED, SURE, UNSURE, UNDECIDED = 4, 12, 4, 8  # tiles with verdicts; on each so many; predictions on others
@@ -112,7 +113,9 @@ def test_applying_accepts_on_open_tiles_only_and_keeps_a_share_back(street: Stre
             Decision.rule_id == rule.id
         )).all()  # fmt: skip
         status = connection.execute(select(Tile.status).where(Tile.id == street.open.id)).scalar_one()
+        hour = progress_of(connection, street.project.id, street.anna)["hour"]
     assert set(made) == {(street.anna, "accept", 0.0)}
+    assert hour["features"] == JUDGED * (SURE + UNSURE)  # what a rule accepts is not what a person did
     assert status == "open"  # nobody has said that nothing is missing
 
 
