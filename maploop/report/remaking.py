@@ -39,7 +39,7 @@ def report_of(
 def kept_ids(connection: Connection, project: ProjectView, annotator_id: int, comparison: Comparison) -> list[int]:
     """The ids under which a comparison's evaluations are kept, in its order; needs a write transaction.
 
-    They are kept now, unless the newest ones of these models and runs say the same: opening a page again is no new look.
+    They are kept now, unless the newest of these models and runs say the same: opening a page again is no new look.
     """
     listed = list_evaluations(connection, project)
     found = [next((view for view in listed if _is_of(view, each)), None) for each in comparison.contenders]
