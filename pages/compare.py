@@ -5,14 +5,15 @@ import streamlit as st
 from maploop.compare.evaluations import test_split_use
 from maploop.compare.money import Economy
 from maploop.compare.sidebyside import Comparison
-from maploop.compare.spending import Speeds, measured_speeds
+from maploop.compare.spending import Speeds
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
+from maploop.predict.history import RunView, list_runs
 from maploop.predict.models import ModelView, list_models
 from pages.common import Context, context, heading
 from pages.comparing.ground import show_ground
 from pages.comparing.making import Made, Wish, compared
-from pages.comparing.money import economy_of, show_money
+from pages.comparing.money import economy_of, measured, show_money
 from pages.comparing.promotion import show_promotion
 from pages.comparing.quality import show_quality
 from pages.comparing.rounds import show_rounds
@@ -37,12 +38,24 @@ def show_nothing(found: Context) -> None:
         open_page("import", found.project.name)
 
 
-def ask_wish(models: list[ModelView]) -> Wish:
-    """Which models, and on which tiles. Raises InputError."""
-    names = [each.name for each in models]
+def offered(models: list[ModelView], runs: list[RunView]) -> list[str]:
+    """Models by name; and the newest run of each question that was put to a model, where there were several."""
+    names = []
+    for model in models:
+        newest: dict[str, int] = {}
+        for run in runs:
+            if run.model == model.name and run.tiles:
+                newest.setdefault(run.prompt_hash, run.id)
+        names += [model.name, *(f"{model.name}@{each}" for each in sorted(newest.values()) if len(newest) > 1)]
+    return names
+
+
+def ask_wish(names: list[str]) -> Wish:
+    """Which models or runs, and on which tiles. Raises InputError."""
     asked = st.session_state.get("models") or st.query_params.get_all("model")
     known = list(dict.fromkeys(each for each in asked if each in names))[:MOST_MODELS]
-    st.session_state["models"] = known or [names[0], *names[1:][-1:]]
+    usual = [name for name in names if "@" not in name] or names
+    st.session_state["models"] = known or [usual[0], *usual[1:][-1:]]
     with st.container(horizontal=True, vertical_alignment="bottom", key="compare_wish"):
         picked = st.multiselect(
             "Models, the first is what others are compared with",
@@ -90,14 +103,13 @@ def show_compared(found: Context, made: Made, speeds: Speeds, economy: Economy, 
         show_report(found, made.comparison, made.evaluation_ids, economy)
 
 
-def show(found: Context, models: list[ModelView]) -> None:
+def show(found: Context, models: list[ModelView], runs: list[RunView]) -> None:
     """The whole page, where there are models."""
     trouble = ""
     try:
-        made = compared(found, ask_wish(models))
-        with found.database.read() as connection:
-            speeds = measured_speeds(connection, found.project)
-        economy = economy_of(made.comparison, speeds)
+        made = compared(found, ask_wish(offered(models, runs)))
+        usual = measured(found)
+        economy = economy_of(made.comparison, usual)
     except MaploopError as error:
         trouble = str(error)
     else:
@@ -117,7 +129,7 @@ def show(found: Context, models: list[ModelView]) -> None:
             elif trouble:
                 show_trouble(found, trouble)
             else:
-                show_compared(found, made, speeds, economy, name)
+                show_compared(found, made, usual.speeds, economy, name)
 
 
 def show_trouble(found: Context, trouble: str) -> None:
@@ -131,8 +143,8 @@ found = context()
 heading("Compare", found)
 show_notice()
 with found.database.read() as connection:
-    models = list_models(connection, found.project)
+    models, runs = list_models(connection, found.project), list_runs(connection, found.project)
 if models:
-    show(found, models)
+    show(found, models, runs)
 else:
     show_nothing(found)

@@ -131,6 +131,7 @@ def _basis(comparison: Comparison, model: Contender) -> dict[str, Any]:
     return {
         "project": comparison.project,
         "model": model.model_name,
+        "name": model.name,
         "split": comparison.split,
         **({} if comparison.split else {"chosen_tiles": [str(tile) for tile in comparison.tiles]}),
         "runs": list(model.runs),

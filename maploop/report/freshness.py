@@ -20,6 +20,7 @@ def stamp_of(
     It is made of the newest decision on a feature of the tiles, the newest act about one, the models' newest runs and
     what moved in them, and the project's rules; work on other tiles leaves it as it is.
     """
+    models = {*names, *(name.rpartition("@")[0] for name in names)}  # NAME@RUN is one run of a model
     where = TileRow.quadkey.in_([tile.quadkey for tile in tiles]) if tiles else TileRow.split == split
     on_tiles = select(TileRow.id).where(TileRow.project_id == project.id, where)
     decided = select(func.max(Decision.seq)).where(
@@ -29,7 +30,7 @@ def stamp_of(
     ran = (
         select(func.max(Run.id), func.max(Run.beat_at), func.max(Run.finished_at), func.sum(Run.seconds))
         .join(Model, Model.id == Run.model_id)
-        .where(Model.project_id == project.id, Model.name.in_(list(names)))
+        .where(Model.project_id == project.id, Model.name.in_(sorted(models)))
     )
     return (
         project.id,

@@ -39,13 +39,14 @@ def report_of(
 def kept_ids(connection: Connection, project: ProjectView, annotator_id: int, comparison: Comparison) -> list[int]:
     """The ids under which a comparison's evaluations are kept, in its order; needs a write transaction.
 
-    They are kept now, unless each model's newest one says the same already: opening a page again is no new look.
+    They are kept now, unless the newest of these models and runs say the same: opening a page again is no new look.
     """
-    newest: dict[str, EvaluationView] = {}
-    for each in list_evaluations(connection, project):
-        newest.setdefault(each.model, each)
-    if all(each.name in newest and _says(newest[each.name], comparison, each) for each in comparison.contenders):
-        return [newest[name].id for name in comparison.names]
+    listed = list_evaluations(connection, project)
+    found = [next((view for view in listed if _is_of(view, each)), None) for each in comparison.contenders]
+    known = [view for view in found if view is not None]
+    pairs = zip(known, comparison.contenders, strict=False)
+    if len(known) == len(found) and all(_says(view, comparison, each) for view, each in pairs):
+        return [view.id for view in known]
     return record_comparison(connection, project, annotator_id, comparison)
 
 
@@ -69,7 +70,7 @@ def remade(connection: Connection, project: ProjectView, evaluation_ids: Sequenc
     comparison = compare_models(
         connection,
         project,
-        [each.model for each in kept],
+        [each.basis.get("name", each.model) for each in kept],
         split=kept[0].split or "test",
         tiles=[parse_tile(each) for each in kept[0].basis.get("chosen_tiles", ())],
         rules=Rules(told["iou_threshold"], told["line_tolerance_m"], told["point_tolerance_m"]),
@@ -82,6 +83,12 @@ def remade(connection: Connection, project: ProjectView, evaluation_ids: Sequenc
             )
             raise ConflictError(msg)
     return comparison
+
+
+def _is_of(view: EvaluationView, contender: Contender) -> bool:
+    """Whether a kept evaluation is of the same model, named in the same way, and of the same runs."""
+    named = view.basis.get("name", view.model) == contender.name
+    return named and view.model == contender.model_name and view.basis["runs"] == list(contender.runs)
 
 
 def _says(view: EvaluationView, comparison: Comparison, contender: Contender) -> bool:

@@ -1,16 +1,17 @@
 """What each model costs at the team's own volume and wage, and which one to run."""
 
-from dataclasses import fields
+from dataclasses import replace
 
 import streamlit as st
 
 from maploop.compare.money import Assumptions, Economy, weigh
 from maploop.compare.sidebyside import Comparison
-from maploop.compare.spending import Speeds
+from maploop.compare.spending import Speeds, corrected_shares, measured_speeds
 from maploop.prices import Price
 from maploop.quality.statistics import Metric
 from maploop.report.charts import figure_name, quality_and_cost
 from maploop.report.tables import money_table
+from pages.common import Context
 from pages.comparing.showing import show_plot, show_table
 from pages.links import plain
 
@@ -24,14 +25,21 @@ SPEED_NAMES = {
 FIGURES = ("f1", "precision", "recall")
 
 
-def economy_of(comparison: Comparison, speeds: Speeds) -> Economy:
+def measured(found: Context) -> Assumptions:
+    """The assumptions before anybody told anything: people's speeds as measured, the rest as usual."""
+    with found.database.read() as connection:
+        return Assumptions(
+            measured_speeds(connection, found.project), corrected=corrected_shares(connection, found.project)
+        )
+
+
+def economy_of(comparison: Comparison, usual: Assumptions) -> Economy:
     """What it comes to under what was told on this page. Raises InputError."""
-    return weigh(comparison, told(comparison, speeds))
+    return weigh(comparison, told(comparison, usual))
 
 
-def told(comparison: Comparison, speeds: Speeds) -> Assumptions:
-    """The assumptions as they stand in the page's widgets; those measured where nothing is told."""
-    usual = Assumptions(speeds=speeds)
+def told(comparison: Comparison, usual: Assumptions) -> Assumptions:
+    """The assumptions as they stand in the page's widgets; the usual ones where nothing is told."""
     by_model: dict[str, dict[str, float]] = {"cost": {}, "training": {}}
     prices: dict[str, Price] = {}
     for name in comparison.names:
@@ -44,8 +52,9 @@ def told(comparison: Comparison, speeds: Speeds) -> Assumptions:
             prices[name] = Price(
                 input=float(asked), cached_input=float(asked), cache_write=float(asked), output=float(answered)
             )
-    return Assumptions(
-        speeds=told_speeds(speeds),
+    return replace(
+        usual,
+        speeds=told_speeds(usual.speeds),
         volume=int(st.session_state.get("volume") or usual.volume),
         wage=told_or("wage", usual.wage),
         machine_hour=told_or("machine_hour", usual.machine_hour),
@@ -58,9 +67,8 @@ def told(comparison: Comparison, speeds: Speeds) -> Assumptions:
 
 def told_speeds(speeds: Speeds) -> Speeds:
     """Seconds as told, where they are; else as measured."""
-    told = {name: st.session_state.get(f"speed_{name}") for name in SPEED_NAMES}
-    changed = {name: Metric(float(value), 0, 0) for name, value in told.items() if value is not None}
-    return Speeds(**{each.name: changed.get(each.name, getattr(speeds, each.name)) for each in fields(Speeds)})
+    amounts = {name: st.session_state.get(f"speed_{name}") for name in SPEED_NAMES}
+    return replace(speeds, **{name: Metric(float(each), 0, 0) for name, each in amounts.items() if each is not None})
 
 
 def show_money(comparison: Comparison, speeds: Speeds, economy: Economy) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from streamlit.testing.v1 import AppTest
 
 from db.engine import Database
-from db.models import Evaluation, Feature, FeatureClass, Model, Project
+from db.models import Evaluation, Feature, FeatureClass, Model, Project, Run
 from maploop.compare.promotion import current_model
 from maploop.compare.sidebyside import Comparison, compare_models
 from maploop.predict.models import add_model
@@ -166,6 +166,29 @@ def test_the_address_says_which_models_and_which_part(town: Town) -> None:
     app = page(town.project, "Money", model=["tuned", "base"])
     assert app.multiselect(key="models").value == ["tuned", "base"]
     assert table(app, "training, USD")["model"].tolist() == ["tuned", "base"]
+
+
+def test_runs_that_asked_in_different_ways_are_offered_one_by_one(town: Town) -> None:
+    with town.database.write() as connection:
+        known = connection.execute(select(Run.model_id).order_by(Run.id)).scalars().first()
+        runs = insert(Run).returning(Run.id)
+        added = [
+            connection.execute(
+                runs.values(project_id=town.project.id, model_id=known, prompt_hash=name, tiles=1)
+            ).scalar_one()
+            for name in ("bare", "shots")
+        ]
+    app = page(town.project)
+    offered = [f"base@{each}" for each in added]
+    assert app.multiselect(key="models").options == ["base", *offered, "tuned"]
+    app.multiselect(key="models").set_value(["tuned", offered[1]]).run()
+    assert not app.exception
+    assert set(table(app, "recall")["model"]) == {"tuned", offered[1]}
+    with town.database.read() as connection:
+        before = connection.execute(select(func.count()).select_from(Evaluation)).scalar_one()
+    page(town.project, model=["tuned", offered[1]])
+    with town.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(Evaluation)).scalar_one() == before
 
 
 def test_tiles_of_ones_own_choice_are_compared_on_alone(town: Town) -> None:
