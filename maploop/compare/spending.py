@@ -131,9 +131,10 @@ def corrected_shares(connection: Connection, project: ProjectView) -> dict[str, 
 def training_cost_of(model: ModelView) -> float | None:
     """USD of making a model: 0 for one trained here, or not made here at all; None when nobody knows.
 
-    A tuned model may say what it took in its parameters, as `cost` in USD.
+    A tuned model says what it took in its parameters, as `cost` in USD, which a chat model keeps under `training`.
     """
-    told = _amount(model.parameters.get("cost"))
+    training = model.parameters.get("training")
+    told = _amount((training if isinstance(training, dict) else model.parameters).get("cost"))
     if told is not None:
         return told
     return None if model.dataset_id is not None and model.backend not in OURS else 0.0

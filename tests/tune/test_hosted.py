@@ -2,6 +2,7 @@
 
 import pytest
 
+from maploop.compare.spending import training_cost_of
 from maploop.database import Database
 from maploop.errors import ConflictError, InputError
 from maploop.predict.chat.parameters import ChatParameters
@@ -33,7 +34,7 @@ def test_a_confirmed_plan_becomes_a_model_that_knows_where_it_comes_from(databas
     parameters = ChatParameters.of(model.parameters)
     assert (parameters.base_url, parameters.key, parameters.dialect) == (vendor.url, "VENDOR_KEY", "openai")
     assert parameters.training["job"] == job.id
-    assert parameters.training["cost"] == job.cost
+    assert training_cost_of(model) == job.cost
     assert model.identifier in vendor.brains
     (remote,) = vendor.jobs.values()
     assert remote.row["seed"] == 7
