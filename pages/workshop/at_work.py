@@ -3,7 +3,7 @@
 import streamlit as st
 
 from maploop.errors import MaploopError
-from maploop.predict.history import RunView, list_runs
+from maploop.predict.history import RunView, load_run
 from maploop.work import runs
 from maploop.work.office import foreman_of, watch_of
 from pages.common import Context
@@ -37,11 +37,11 @@ def show_at_work(found: Context, known: list[RunView]) -> None:
 
 def _show(found: Context, going: list[int]) -> None:
     with found.database.read() as connection:
-        now = {each.id: each for each in list_runs(connection, found.project)}
-    for run_id in going:
-        if run_id in now and now[run_id].status in AT_WORK:
-            _show_run(found, now[run_id])
-    if any(each not in now or now[each].status not in AT_WORK for each in going):
+        now = [load_run(connection, found.project, each) for each in going]
+    for run in now:
+        if run.status in AT_WORK:
+            _show_run(found, run)
+    if any(each.status not in AT_WORK for each in now):
         st.rerun()
 
 
