@@ -6,13 +6,14 @@ ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+APART := .venv-transformers
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test check format docs lock bench clean
+.PHONY: help install run test test-transformers check format docs lock bench clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 install: $(INSTALLED) ## Prepare .venv from requirements.lock, and nothing else
 
@@ -21,6 +22,9 @@ run: $(INSTALLED) ## Open the app, on port 8501 or MAPLOOP_PORT
 
 test: $(INSTALLED) ## Run the tests; ARGS="tests/db -q" picks some, JOBS=1 runs them one at a time
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+test-transformers: $(APART)/.installed ## Test models of the Hugging Face hub, in an environment of their own
+	$(APART)/bin/pytest tests/predict/hub $(ARGS)
 
 check: $(INSTALLED) ## Check format, lint, types, import directions and that the docs agree with the code
 	$(BIN)/ruff format --check .
@@ -44,7 +48,7 @@ lock: $(INSTALLED) ## Write requirements.lock anew from pyproject.toml
 		--extra dev --output-file requirements.lock pyproject.toml
 
 clean: ## Remove .venv, caches and build leftovers; data/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf .venv $(APART) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.lock pyproject.toml
@@ -63,4 +67,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	fi; \
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements.lock; \
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(APART)/.installed: $(INSTALLED)
+	$(BIN)/python -m venv --clear $(APART)
+	$(APART)/bin/pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements.lock
+	$(APART)/bin/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[transformers]'
 	@touch $@

@@ -11,8 +11,9 @@ import streamlit as st
 
 from maploop.database import open_database
 from maploop.sample.seed import start_sample
-from maploop.settings import get_settings
+from maploop.settings import get_settings, hand_down_secrets
 from maploop.web import routes
+from maploop.work.office import start_work
 
 # A thread that computes gives way after this long: answers do not wait Python's usual 5 ms behind one that stores.
 SWITCH_SECONDS = 0.0005
@@ -28,12 +29,15 @@ def _import_early() -> None:
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
-    """Bring the database up to date before the first page; the sample project is made in the background."""
+    """Bring the database up to date before the first page; the rest is made, and gone on with, in the background."""
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_import_early, name="import-early", daemon=True).start()
+    if st.secrets.load_if_toml_exists():
+        hand_down_secrets(st.secrets)
     database = open_database()
     if get_settings().sample:
         start_sample(database)
+    start_work(database)
     yield {}
 
 

@@ -21,7 +21,7 @@ REGISTRY = re.compile(
     rb"^[a-z0-9_.-]+ @ (?:file|https?)://",
     re.MULTILINE,
 )
-LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?://|mailto:|#|\{\{)([^)#\s]+)")
 LARGEST_FILE = 1_000_000
 
 

@@ -41,7 +41,8 @@ from maploop.project import GeometryType, ProjectSettings, ProjectView, create_p
 from maploop.sample.place import CLASSES, SAMPLE_ZOOM
 from maploop.sample.town import checked_plan, make_town, paint_plan, truth_in_pixels
 from maploop.settings import get_settings
-from maploop.tune.tuning import FRESH_LOCAL, register_local_model, tune
+from maploop.tune.naming import FRESH_LOCAL
+from maploop.tune.tuning import register_local_model, tune
 from maploop.vectors.geometry import Geometries, as_geometries, parts_of_type
 
 ROUNDS = 3

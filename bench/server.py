@@ -15,7 +15,7 @@ from types import MappingProxyType
 from urllib.error import URLError
 
 ROOT = Path(__file__).parents[1]
-START_SECONDS = 60
+START_SECONDS = 180
 NO_SAMPLE = MappingProxyType({"MAPLOOP_SAMPLE": "0"})
 
 
@@ -63,7 +63,7 @@ def start(data: Path, port: int | None = None, settings: Mapping[str, str] = NO_
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{app.url}/_stcore/health", timeout=1):
+            with urllib.request.urlopen(f"{app.url}/_stcore/health", timeout=10):
                 return app
         except (URLError, OSError):
             time.sleep(0.02)

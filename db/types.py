@@ -10,6 +10,7 @@ from sqlalchemy.types import TypeDecorator
 
 # SQLite numbers rows by itself only for a column typed exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
+HIGHEST_KEY = 2**63 - 1
 
 
 def utc_now() -> datetime:

@@ -5,6 +5,7 @@ Heavy imports wait until a command needs them, so that `maploop --help` answers 
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,11 @@ import typer
 
 from maploop.cli_compare import compare, promote
 from maploop.cli_evaluate import evaluate
-from maploop.cli_models import predict, tune
+from maploop.cli_models import model_app
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
+from maploop.cli_predict import predict
 from maploop.cli_threshold import threshold_app
+from maploop.cli_tuning import tune, tuning_app
 from maploop.errors import InputError, MaploopError
 
 if TYPE_CHECKING:
@@ -36,10 +39,12 @@ app.add_typer(project_app, name="project")
 app.add_typer(import_app, name="import")
 app.add_typer(threshold_app, name="threshold")
 app.command("compare")(compare)
+app.add_typer(model_app, name="model")
 app.command("evaluate")(evaluate)
 app.command("predict")(predict)
 app.command("promote")(promote)
 app.command("tune")(tune)
+app.add_typer(tuning_app, name="tuning")
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO, ...")]
@@ -316,4 +321,6 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """The `maploop` command."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries have to say to developers would be more than one line
     sys.exit(run(sys.argv[1:]))

@@ -1,16 +1,15 @@
-"""`maploop predict` and `maploop tune`: models at work on a project, and new ones from its datasets."""
+"""`maploop model`: models of a project that can be asked."""
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maploop.cli_output import progress, say, say_json
+from maploop.cli_output import say, say_json
 from maploop.errors import InputError
 
 if TYPE_CHECKING:
-    from maploop.predict.history import RunView
     from maploop.predict.models import ModelView
-    from maploop.predict.run import RunProgress
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 Url = Annotated[
@@ -19,128 +18,145 @@ Url = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
+model_app = typer.Typer(help="Models that can be asked.", rich_markup_mode=None)
 
-def predict(
+
+@model_app.command("add")
+def add(
     project: ProjectName,
-    model: Annotated[str, typer.Option(metavar="NAME", help="The model that predicts.")],
-    tiles: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most so many tiles, those most worth knowing.")
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the model is called here.")],
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="BACKEND",
+            help="chat: any server that speaks OpenAI's API; transformers: a folder, or of the Hugging Face hub.",
+        ),
+    ],
+    identifier: Annotated[
+        str, typer.Option(metavar="ID", help="The vendor's id of the model; a folder, or OWNER/NAME of the hub.")
+    ],
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Where the server's routes begin; else OpenAI's.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All tiles with imagery.")] = False,
-    unreviewed: Annotated[
-        bool, typer.Option("--unreviewed", help="Tiles nobody finished; this is the default.")
-    ] = False,
-    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="All tiles of train, validation or test.")] = None,
-    tile: Annotated[
-        list[str] | None, typer.Option("--tile", metavar="Z/X/Y", help="This tile; may be given often.")
+    key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The variable or secret that holds the key, never the key.")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also tiles that the model has predicted already.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the model's last unfinished run.")] = False,
+    dialect: Annotated[
+        str | None, typer.Option(metavar="D", help="How it writes coordinates: openai, qwen, pixels, gemini.")
+    ] = None,
+    detail: Annotated[str | None, typer.Option(metavar="D", help="low, high, auto or original.")] = None,
+    structured: Annotated[str | None, typer.Option(metavar="S", help="auto, strict or plain.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens of an answer, at most.")] = None,
+    temperature: Annotated[float | None, typer.Option(metavar="T", help="0 to 2.")] = None,
+    priced_as: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its name in the table of prices, as for a deployment at Azure.")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="Of transformers: semantic, instance, detection, masks or sharpen."),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="LABEL=CLASS", help="Which of its labels is which class; may be given often."),
+    ] = None,
+    sharpen: Annotated[str | None, typer.Option(metavar="MODEL", help="The model whose polygons it sharpens.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(metavar="REV", help="Branch, tag or commit of the hub; else the newest.")
+    ] = None,
+    others: Annotated[
+        list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="Another one; may be given often.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="ID", help="The dataset it was tuned on, for one that was trained elsewhere.")
+    ] = None,
+    parent: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="The model of the project it was made of.")
+    ] = None,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a model over tiles; what it has predicted already is not asked again."""
+    """Add a model to a project; nothing is sent to it. Of the hub its settings are fetched, to see what it can do."""
     from maploop.database import open_database  # noqa: PLC0415
-    from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
-    from maploop.predict.choosing import TileChoice, split_named  # noqa: PLC0415
-    from maploop.predict.history import last_unfinished  # noqa: PLC0415
+    from maploop.dataset.datasets import dataset_of  # noqa: PLC0415
     from maploop.predict.models import load_model  # noqa: PLC0415
-    from maploop.predict.registry import open_predictor  # noqa: PLC0415
-    from maploop.predict.run import PredictReport, carry_out, predict_tiles  # noqa: PLC0415
+    from maploop.predict.registry import add_checked_model  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
-    scopes = {"--all": every, "--unreviewed": unreviewed, "--split": split is not None, "--tile": bool(tile)}
-    told = [name for name, given in scopes.items() if given]
-    if len(told) > 1:
-        msg = f"{' and '.join(told)} do not go together: choose one."
-        raise InputError(msg)
-    if resume and (told or tiles is not None or again):
-        msg = "--resume goes on with the tiles of the run: leave out what chooses others."
-        raise InputError(msg)
-    choice = TileChoice(
-        "all" if every else "unreviewed",
-        split_named(split) if split is not None else None,
-        tiles,
-        [parse_tile(each) for each in tile or ()],
+    given = {
+        "base_url": base_url,
+        "key": key,
+        "dialect": dialect,
+        "detail": detail,
+        "structured": structured,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "priced_as": priced_as,
+        "task": task,
+        "labels": dict(_label(each) for each in labels) if labels else None,
+        "sharpen": sharpen,
+        "revision": revision,
+        **dict(_named(each) for each in others or ()),
+    }
+    parameters = {name: each for name, each in given.items() if each is not None}
+    database = open_database(db)
+    with database.read() as connection:
+        view = load_project(connection, project)
+        parent_id = load_model(connection, view, parent).id if parent else None
+    dataset_id = dataset_of(database, view, dataset).id if dataset else None
+    model = add_checked_model(
+        database, view, name, backend, identifier, parameters, parent_id=parent_id, dataset_id=dataset_id
     )
-    database = open_database(db)
-    with database.read() as connection:
-        view = load_project(connection, project)
-        found = load_model(connection, view, model)
-        run = last_unfinished(connection, view, found) if resume else None
-    predictor = open_predictor(view, found)
-    with progress() as report:
-
-        def hear(now: "RunProgress") -> None:
-            report(f"{now.done + now.failed + round(now.under_way):,} of {now.tiles:,} tiles")
-
-        if run is not None:
-            answer = PredictReport(carry_out(database, view, run.id, predictor, hear=hear), 0)
-        else:
-            answer = predict_tiles(database, view, found, predictor, choice, again=again, hear=hear)
     if as_json:
-        say_json(answer.to_json())
+        say_json(_told(model))
     else:
-        _say_run(answer.run, answer.known)
+        say(f"Added {model.name!r}: {model.identifier} ({model.backend}).")
 
 
-def tune(
-    project: ProjectName,
-    dataset: Annotated[str, typer.Option(metavar="ID", help="A frozen dataset, or the first digits of its id.")],
-    base: Annotated[str, typer.Option(metavar="MODEL", help="The model to go on from, or local for a fresh one.")],
-    name: Annotated[
-        str | None, typer.Option(metavar="NEW", help="The new model's name; else after base and dataset.")
-    ] = None,
-    db: Url = None,
-    as_json: AsJson = False,
-) -> None:
-    """Train a new model on a frozen dataset: on its train split, measured on its validation split."""
+@model_app.command("list")
+def list_all(project: ProjectName, db: Url = None, as_json: AsJson = False) -> None:
+    """The models of a project, oldest first."""
     from maploop.database import open_database  # noqa: PLC0415
+    from maploop.predict.models import list_models  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
-    from maploop.tune.tuning import tune as make_model  # noqa: PLC0415
 
-    database = open_database(db)
-    with database.read() as connection:
-        view = load_project(connection, project)
-    with progress() as report:
-        model = make_model(
-            database, view, dataset, base, name=name, hear=lambda share, text: report(f"{share:.0%} {text}")
-        )
+    with open_database(db).read() as connection:
+        models = list_models(connection, load_project(connection, project))
     if as_json:
-        say_json(
-            {
-                "model": model.name,
-                "backend": model.backend,
-                "parent": model.parent,
-                "dataset": model.dataset_id,
-                **model.parameters,
-            }
-        )
-    else:
-        _say_model(model)
-
-
-def _say_run(run: "RunView | None", known: int) -> None:
-    before = f" {known:,} were predicted before; --again asks anew." if known else ""
-    if run is None:
-        say(f"Nothing to predict.{before}")
+        say_json({"models": [_told(each) for each in models]})
         return
-    done = f"{run.done:,} of {run.tiles:,} tiles, {run.features:,} features"
-    say(f"Run {run.id} of {run.model} {run.status}: {done}.{before}")
-    if run.failures:
-        say(
-            f"{run.failed:,} tiles failed: "
-            + ", ".join(f"{count:,} {kind}" for kind, count in run.failures.items())
-            + "."
-        )
+    for each in models:
+        made = f", from {each.parent}" if each.parent else ""
+        say(f"{each.name}: {each.backend} {each.identifier}{made}")
+    if not models:
+        say("No models yet: add one with maploop model add, or train one with maploop tune.")
 
 
-def _say_model(model: "ModelView") -> None:
-    say(f"Made {model.name!r} from {model.parameters['tiles']:,} tiles in {model.parameters['seconds']:.0f} s.")
-    measured = model.parameters["validation"]
-    if not measured:
-        say("No tile of the dataset is for validation, so it was not measured.")
-    elif measured["f1"] is None:
-        say(f"Nothing is on the {measured['tiles']:,} validation tiles, and it found nothing there.")
-    else:
-        say(f"F1 {measured['f1']:.3f} on {measured['tiles']:,} validation tiles.")
+def _named(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE`, the value as JSON where it is some."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        msg = f"{name[:40]!r} is not a parameter: write NAME=VALUE."
+        raise InputError(msg)
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value
+
+
+def _label(text: str) -> tuple[str, str]:
+    label, separator, class_name = text.rpartition("=")
+    if not separator or not label.strip() or not class_name.strip():
+        msg = f"{text[:60]!r} does not say which label is which class: write LABEL=CLASS."
+        raise InputError(msg)
+    return label.strip(), class_name.strip()
+
+
+def _told(model: "ModelView") -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "backend": model.backend,
+        "identifier": model.identifier,
+        "parameters": model.parameters,
+        "parent": model.parent,
+        "dataset": model.dataset_id,
+    }

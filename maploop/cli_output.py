@@ -60,14 +60,32 @@ def say_import(answer: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         say_json(answer)
         return
-    say(f"Imported {answer['imported']:,} of {answer['read']:,} rows, {answer['repaired']:,} repaired.")
-    counts = [f"{answer[key]:,} {text}" for key, text in _COUNTS.items() if answer.get(key)]
+    if "imagery" in answer:
+        say(f"{'Refreshed' if answer['refreshed'] else 'Imported'} the imagery.")
+    else:
+        read, imported, repaired = (answer[key] for key in ("read", "imported", "repaired"))
+        say(f"Read {read:,} {_rows(read)}, imported {imported:,} {_features(imported)}, {repaired:,} repaired.")
+    counts = counts_of(answer)
     if counts:
-        say("; ".join(counts).capitalize() + ".")
+        say(counts)
     for row in answer["skipped"][:SHOWN_ROWS]:
         say(f"Skipped row {row['row']}: {row['reason']}")
     if len(answer["skipped"]) > SHOWN_ROWS:
         say(f"... and {len(answer['skipped']) - SHOWN_ROWS:,} more; --json lists them all.")
+
+
+def counts_of(answer: Mapping[str, Any]) -> str:
+    """What an import came to, in one sentence; empty when there is nothing to tell."""
+    counts = [f"{answer[key]:,} {text}" for key, text in _COUNTS.items() if answer.get(key)]
+    return "; ".join(counts).capitalize() + "." if counts else ""
+
+
+def _rows(count: int) -> str:
+    return "row" if count == 1 else "rows"
+
+
+def _features(count: int) -> str:
+    return "feature" if count == 1 else "features"
 
 
 def say_status(answer: Mapping[str, Any]) -> None:
@@ -83,7 +101,8 @@ def say_export(answer: Mapping[str, Any]) -> None:
     """The answer of `export`, for people."""
     say(f"Dataset {answer['dataset']} in {answer['path']}:")
     for file in answer["files"]:
-        say(f"{file['name']}: {file['examples']:,} examples, SHA-256 {file['sha256']}")
+        examples = f"{file['examples']:,} examples, " if file["examples"] else ""
+        say(f"{file['name']}: {examples}SHA-256 {file['sha256']}")
     for note in answer["notes"]:
         say(note)
 

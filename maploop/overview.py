@@ -4,24 +4,20 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from sqlalchemy import Connection, Float, Integer, cast, extract, func, select
 
-from db.conditions import undecided
-from db.models import Annotator, AuditSample, Claim, Decision, Feature, Prediction, Tile, TileEvent, TileFeature
+from db.models import Annotator, Claim, Decision, Feature, Prediction, Tile, TileEvent
 from db.types import utc_now
+from maploop.next_step import NextStep, next_step
 from maploop.project import ClassView, ProjectView
-from maploop.quality.acceptance import is_alone
-from maploop.quality.samples import next_audit
 
 KEPT = ("accept", "correct", "add")
 STATUSES = ("open", "returned", "complete", "approved")
 SCORED_AT_MOST = 10_000  # decided features that the verdicts by score are read from
 BANDS = 10
 PAUSE_SECONDS = 900  # between two finished tiles: longer is a break, not work
-PageName = Literal["import", "review", "quality", "dataset"]
 
 
 @dataclass(frozen=True)
@@ -87,16 +83,6 @@ class VerdictsByScore:
 
 
 @dataclass(frozen=True)
-class NextStep:
-    """The one next thing to do: a sentence, the label of its button, and where that leads."""
-
-    text: str
-    label: str
-    page: PageName
-    query: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Overview:
     """Everything the overview page shows, the map apart."""
 
@@ -134,7 +120,15 @@ def overview_of(connection: Connection, project: ProjectView, annotator_id: int)
         classes=classes,
         people=people,
         scores=_verdicts_by_score(connection, project, classes),
-        next_step=_next_step(connection, project, annotator_id, tiles, bare, classes, people),
+        next_step=next_step(
+            connection,
+            project,
+            annotator_id,
+            tiles,
+            without_imagery=bare,
+            has_features=any(each.decided or each.undecided for each in classes),
+            returned=sum(each.returned for each in people if each.annotator_id == annotator_id),
+        ),
     )
 
 
@@ -292,90 +286,3 @@ def _order(kept: np.ndarray, rejected: np.ndarray) -> float | None:
         return None
     below = np.cumsum(rejected) - rejected
     return float((kept @ (below + rejected / 2)) / pairs)
-
-
-def _next_step(
-    connection: Connection,
-    project: ProjectView,
-    annotator_id: int,
-    tiles: Mapping[str, int],
-    without_imagery: int,
-    classes: tuple[ClassProgress, ...],
-    people: tuple[PersonProgress, ...],
-) -> NextStep:
-    """Bring in, mend what came back, finish what was begun, review, check, export: the first that there is to do."""
-    returned = sum(each.returned for each in people if each.annotator_id == annotator_id)
-    to_review = tiles["open"] + tiles["returned"] - without_imagery
-    return (
-        _bring_in(sum(tiles.values()) - without_imagery, classes)
-        or _mend(returned)
-        or _go_on(connection, project, annotator_id)
-        or _review(to_review)
-        or _look_again(connection, project)
-        or _check(connection, project, annotator_id, tiles["complete"])
-        or NextStep(f"Export {_tiles(tiles['approved'])} as fine-tuning examples.", "Export", "dataset", {})
-    )
-
-
-def _bring_in(with_imagery: int, classes: tuple[ClassProgress, ...]) -> NextStep | None:
-    if with_imagery <= 0:
-        text = "Bring in imagery: a GeoTIFF, a folder of tiles, or the address of a tile server or WMS."
-        return NextStep(text, "Import imagery", "import", {})
-    if any(each.decided or each.undecided for each in classes):
-        return None
-    text = "Bring in a model's predictions: GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO or Label Studio."
-    return NextStep(text, "Import predictions", "import", {})
-
-
-def _mend(returned: int) -> NextStep | None:
-    text = f"{_tiles(returned)} came back to you with a comment: mend what was found."
-    return NextStep(text, "Mend", "review", {}) if returned else None
-
-
-def _go_on(connection: Connection, project: ProjectView, annotator_id: int) -> NextStep | None:
-    samples = connection.execute(
-        select(AuditSample.id)
-        .where(
-            AuditSample.project_id == project.id,
-            AuditSample.reviewer_id == annotator_id,
-            AuditSample.closed_at.is_(None),
-        )
-        .order_by(AuditSample.id)
-    ).scalars()
-    for each in samples:
-        if next_audit(connection, each, annotator_id):
-            return NextStep("Finish the spot check you have begun.", "Go on", "review", {"audit": str(each)})
-    return None
-
-
-def _review(to_review: int) -> NextStep | None:
-    return NextStep(f"Review {_tiles(to_review)}.", "Review", "review", {}) if to_review > 0 else None
-
-
-def _look_again(connection: Connection, project: ProjectView) -> NextStep | None:
-    again = _second_looks(connection, project)
-    text = f"A newer model found something on {_tiles(again)} finished before: look again."
-    return NextStep(text, "Look again", "review", {}) if again else None
-
-
-def _check(connection: Connection, project: ProjectView, annotator_id: int, complete: int) -> NextStep | None:
-    if not complete:
-        return None
-    if is_alone(connection, project, annotator_id):
-        text = f"Approve {_tiles(complete)} of yours, or let somebody else spot-check them first."
-        return NextStep(text, "Approve", "quality", {})
-    return NextStep(f"Spot-check {_tiles(complete)}.", "Spot check", "quality", {})
-
-
-def _second_looks(connection: Connection, project: ProjectView) -> int:
-    """Finished tiles with something undecided."""
-    return connection.execute(
-        select(func.count(Tile.id.distinct()))
-        .join(TileFeature, TileFeature.tile_id == Tile.id)
-        .join(Feature, Feature.id == TileFeature.feature_id)
-        .where(Feature.project_id == project.id, undecided(), Tile.status.in_(("complete", "approved")))
-    ).scalar_one()
-
-
-def _tiles(count: int) -> str:
-    return "1 tile" if count == 1 else f"{count:,} tiles"

@@ -1,10 +1,13 @@
 """The one place that reads the environment: typed settings, loaded once by the app and the CLI."""
 
 import getpass
-from functools import lru_cache
+import os
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -26,10 +29,15 @@ class Settings(BaseSettings):
     port: int = 8501
     sample: bool = True
 
-    @property
+    @cached_property
     def database(self) -> str:
         """The SQLAlchemy URL in force: `MAPLOOP_DATABASE_URL`, or the SQLite file in the data folder."""
         return self.database_url or f"sqlite:///{(self.data / 'maploop.sqlite').resolve()}"
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """`data` as an absolute path without links."""
+        return self.data.resolve()
 
     @property
     def imagery_folder(self) -> Path:
@@ -46,3 +54,18 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The process's settings, read from the environment at the first call."""
     return Settings()
+
+
+_handed_down: Mapping[str, object] = MappingProxyType({})
+
+
+def hand_down_secrets(secrets: Mapping[str, object]) -> None:
+    """Let the process know the secrets that the app was started with; they stay in memory."""
+    global _handed_down  # noqa: PLW0603  there is one set of secrets a process, as there is one environment
+    _handed_down = secrets
+
+
+def key_named(name: str) -> SecretStr | None:
+    """The key of a name: from the secrets handed down, else from the environment; None when neither has it."""
+    found = _handed_down.get(name) or os.environ.get(name)
+    return SecretStr(found.strip()) if isinstance(found, str) and found.strip() else None

@@ -15,6 +15,7 @@ VERDICTS = {
     "undecided": "#999999",
 }
 STATUSES = {"approved": "#009E73", "complete": "#0072B2", "returned": "#D55E00", "open": "#999999"}
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 BAR = 22
 Layered = alt.LayerChart | alt.FacetChart  # what alt.layer says it returns
 
@@ -118,13 +119,34 @@ def intervals(rows: Iterable[Mapping[str, Any]], title: str) -> Layered:
     return alt.layer(lines, dots)
 
 
+def lines_by_step(rows: Sequence[Mapping[str, Any]], title: str, *, percent: bool = False) -> Layered:
+    """A line for each series (`series`, `step`, `value`), in the order in which these come, with a dot a value."""
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    colours = dict(zip(names, SERIES, strict=False))
+    base = alt.Chart(_data(rows)).encode(
+        x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, format="d")),
+        y=alt.Y(
+            "value:Q", title=title, axis=alt.Axis(format="%" if percent else ".3~g"), scale=alt.Scale(zero=percent)
+        ),
+        color=_colour("series", colours, shown=len(names) > 1),
+        tooltip=[
+            alt.Tooltip("series:N", title="of"),
+            alt.Tooltip("step:Q", format=","),
+            alt.Tooltip("value:Q", title=title, format=".1%" if percent else ".4f"),
+        ],
+    )
+    lines = base.mark_line(strokeWidth=2).encode(strokeDash=alt.StrokeDash("series:N", legend=None, sort=names))
+    dots = base.mark_point(filled=True, size=30, opacity=1)
+    return alt.layer(lines, dots).properties(height=240)
+
+
 def _data(rows: Sequence[Mapping[str, Any]]) -> alt.Data:
     return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
 
 
-def _colour(field: str, colours: Mapping[str, str]) -> alt.Color:
+def _colour(field: str, colours: Mapping[str, str], *, shown: bool = True) -> alt.Color:
     return alt.Color(
         f"{field}:N",
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(title=None, orient="bottom", columns=4, labelLimit=200),
+        legend=alt.Legend(title=None, orient="bottom", columns=4, labelLimit=200) if shown else None,
     )

@@ -9,7 +9,7 @@ from maploop.database import Database, open_database
 from maploop.project import ProjectView, annotator_id, list_annotators, list_projects, load_project
 from maploop.sample.seed import sample_progress
 from maploop.settings import get_settings
-from pages.links import plain
+from pages.links import FILES, PAGES, plain
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,14 @@ def choose_context() -> Context | None:
     annotator = current_annotator()
     with database.read() as connection:
         names = list_projects(connection)
-        name = next((each for each in _wanted_projects() if each in names), names[0] if names else None)
+        wanted = _wanted_projects()
+        name = next((each for each in wanted if each in names), names[0] if names else None)
         project = load_project(connection, name) if name else None
         is_known = annotator in list_annotators(connection)
     if project is None:
         return None
+    if wanted and wanted[0] not in names:
+        st.warning(plain(f"There is no project {wanted[0]!r}: this is {project.name!r}."), icon=":material/search_off:")
     st.session_state["project"] = project.name
     st.query_params["project"] = project.name
     with database.read() if is_known else database.write() as connection:
@@ -109,3 +112,5 @@ def _no_project() -> None:
     if progress is not None:
         st.error(plain(f"The sample project could not be made: {progress.error}"), icon=":material/error:")
     st.info("There is no project yet. Create one on the Import page.", icon=":material/add_circle:")
+    if st.button("Create a project", type="primary", key="create_first"):
+        st.switch_page(PAGES / FILES["import"])

@@ -99,14 +99,16 @@ def export_all(found: Context, scope: Scope, formats: list[str], coco_images: bo
     st.success(f"Dataset {dataset.id[:12]} is exported: {files:,} files.", icon=":material/check_circle:")
 
 
-def show_dataset(dataset: DatasetView, first: bool) -> None:
-    """One frozen dataset and what was exported of it."""
+def show_dataset(found: Context, dataset: DatasetView, first: bool) -> None:
+    """One frozen dataset, what was exported of it, and the way to a model."""
     tiles = dataset.manifest["tiles"]
     title = f"{dataset.id[:12]} · {dataset.created_at:%Y-%m-%d %H:%M} UTC · {tiles['total']:,} tiles"
     with st.expander(title, expanded=first, key=f"dataset_{dataset.id[:12]}"):
         st.caption(plain(f"{dataset.manifest['scope']} tiles, frozen by {dataset.created_by}; id {dataset.id}"))
         exports = stored_exports(dataset)
         with st.container(horizontal=True):
+            if st.button("Tune a model on it", icon=":material/school:", key=f"tune_{dataset.id[:12]}"):
+                open_page("models", found.project.name, part="Tune", dataset=dataset.id[:12])
             for each in exports:
                 offer(dataset, each)
         for each in exports:
@@ -164,4 +166,4 @@ datasets = list_datasets(found.database, found.project)
 if datasets:
     st.subheader("Datasets", anchor=False)
 for place, dataset in enumerate(datasets):
-    show_dataset(dataset, first=place == 0)
+    show_dataset(found, dataset, first=place == 0)

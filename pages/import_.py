@@ -2,18 +2,20 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from maploop.cli_output import counts_of
 from maploop.database import open_database
 from maploop.errors import MaploopError
 from maploop.imagery.register import parse_bounds, register_imagery
+from maploop.imagery.uploads import file_name, kept
 from maploop.predict.file import import_predictions
 from maploop.project import create_project, parse_class
 from maploop.review.truth import import_annotations
-from maploop.settings import get_settings
 from pages.common import Context, choose_context, heading
 from pages.links import plain
 
@@ -66,30 +68,21 @@ def ask_imagery(found: Context) -> None:
             placeholder="west,south,east,north in degrees",
         )
         if st.form_submit_button("Import imagery", type="primary", key="import_imagery"):
-            source = keep_upload(upload) if upload else location
-            show_report(
-                lambda progress: register_imagery(
-                    found.database,
-                    found.project,
-                    source,
-                    licence=licence or None,
-                    attribution=attribution or None,
-                    may_train=may_train,
-                    bounds=parse_bounds(bounds) if bounds.strip() else None,
-                    progress=progress,
-                )
-            )
 
+            def work(progress: Callable[[str], None]) -> dict[str, Any]:
+                with kept(upload.name, upload.getbuffer()) if upload else nullcontext(location) as source:
+                    return register_imagery(
+                        found.database,
+                        found.project,
+                        source,
+                        licence=licence or None,
+                        attribution=attribution or None,
+                        may_train=may_train,
+                        bounds=parse_bounds(bounds) if bounds.strip() else None,
+                        progress=progress,
+                    )
 
-def keep_upload(upload: Any) -> Path:
-    """Imagery from the browser is kept in the data folder, whole or not at all."""
-    folder = get_settings().imagery_folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / Path(upload.name).name
-    draft = target.with_suffix(".part")
-    draft.write_bytes(upload.getbuffer())
-    draft.replace(target)
-    return target
+            show_report(work)
 
 
 def ask_features(found: Context, what: str) -> None:
@@ -127,7 +120,7 @@ def ask_features(found: Context, what: str) -> None:
             "source_crs": crs.strip() or None,
         }
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / Path(upload.name).name
+            path = Path(folder) / file_name(upload.name)
             path.write_bytes(upload.getbuffer())
             if what == "predictions":
                 show_report(
@@ -140,7 +133,8 @@ def ask_features(found: Context, what: str) -> None:
                         again=again,
                         progress=progress,
                         **fields,
-                    )
+                    ),
+                    folder,
                 )
             else:
                 show_report(
@@ -152,29 +146,43 @@ def ask_features(found: Context, what: str) -> None:
                         complete_all=complete_all,
                         progress=progress,
                         **fields,
-                    )
+                    ),
+                    folder,
                 )
 
 
-def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]]) -> None:
-    """Run an import with its progress, then say what went in, what was repaired and what was left out."""
+def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]], folder: str = "") -> None:
+    """Run an import with its progress, then say what went in, what was repaired and what was left out.
+
+    `folder` is where an upload lies for now: errors name the file without it.
+    """
     with st.status("Importing", expanded=False) as status:
         try:
             report = work(lambda text: status.update(label=text))
         except MaploopError as error:
             status.update(label="Nothing was imported", state="error", expanded=True)
-            st.error(plain(str(error)), icon=":material/error:")
+            says = str(error).replace(f"{folder}/", "") if folder else str(error)
+            st.error(plain(says), icon=":material/error:")
             return
         status.update(label="Imported", state="complete", expanded=True)
-        counts = {key: value for key, value in report.items() if isinstance(value, int)}
-        with st.container(horizontal=True):
-            for key, value in counts.items():
-                st.metric(key.replace("_", " ").capitalize(), f"{value:,}", border=True)
-        for key in ("repaired_rows", "skipped"):
-            rows = report.get(key)
-            if rows:
-                st.caption(f"{key.removesuffix('_rows').capitalize()} by row")
-                st.dataframe(rows, hide_index=True)
+        if "imagery" not in report:
+            show_rows(report)
+        st.markdown(plain(counts_of(report)) or "No tiles yet: they come with the features.")
+
+
+def show_rows(report: dict[str, Any]) -> None:
+    """What became of the rows of a file: how many, and which were repaired or left out, and why."""
+    with st.container(horizontal=True, key="report"):
+        st.metric("Rows read", f"{report['read']:,}", border=True)
+        st.metric(
+            "Features imported", f"{report['imported']:,}", border=True, help="A row of several parts makes several."
+        )
+        st.metric("Repaired", f"{report['repaired']:,}", border=True)
+        st.metric("Skipped", f"{len(report['skipped']):,}", border=True)
+    for key, title in (("repairs", "Repaired, by row"), ("skipped", "Skipped, by row")):
+        if report[key]:
+            st.caption(title)
+            st.dataframe(report[key], hide_index=True, key=key)
 
 
 found = choose_context()

@@ -15,6 +15,7 @@ from pages.common import Context, context, heading
 from pages.links import open_page, plain
 from pages.maps import backdrop
 
+MAP_HEIGHT = 560
 # Told apart without colour too: by how full a square is, and by the line round it.
 STYLES: Mapping[str, Mapping[str, Any]] = {
     "open": {"weight": 1, "dashArray": "2 4", "fillOpacity": 0.08},
@@ -51,16 +52,13 @@ def share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,}" if whole else "–"
 
 
-def show_coverage(found: Context, overview: Overview, coverage: Coverage, backdrops: list[Backdrop]) -> None:
+def show_map(found: Context, overview: Overview, coverage: Coverage, backdrops: list[Backdrop]) -> None:
     """The tiles on a map, coloured by status; a click opens one for review."""
-    st.subheader("Coverage", anchor=False)
     if not coverage.cells:
-        st.caption("Tiles appear here once imagery or predictions are there.")
+        st.info("The map appears here once imagery or predictions are there.", icon=":material/map:")
         return
-    bar = stacked_bar(overview.tiles, STATUSES, "tiles")
-    st.altair_chart(bar, key="tiles_by_status", alt="Tiles by status")
     west, south, east, north = coverage.bounds
-    base = local_map(prefer_canvas=True)
+    base = local_map(prefer_canvas=True, zoom_snap=0.25)
     base.fit_bounds([[south, west], [north, east]])
     squares = folium.FeatureGroup("tiles")
     for each in backdrops:
@@ -73,7 +71,7 @@ def show_coverage(found: Context, overview: Overview, coverage: Coverage, backdr
     clicked = st_folium(
         base,
         key="coverage",
-        height=420,
+        height=MAP_HEIGHT,
         use_container_width=True,
         feature_group_to_add=squares,
         returned_objects=["last_active_drawing"],
@@ -85,6 +83,16 @@ def show_coverage(found: Context, overview: Overview, coverage: Coverage, backdr
     square = (clicked or {}).get("last_active_drawing")
     if square:
         open_page("review", found.project.name, tile=square["properties"]["opens"])
+
+
+def show_tiles(overview: Overview) -> None:
+    """How many tiles stand where."""
+    st.subheader("Tiles", anchor=False)
+    if not overview.total_tiles:
+        st.caption("No tiles yet.")
+        return
+    bar = stacked_bar(overview.tiles, STATUSES, "tiles")
+    st.altair_chart(bar, key="tiles_by_status", alt="Tiles by status")
 
 
 def style_of(square: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,11 +176,15 @@ with found.database.read() as connection:
     backdrops = backdrops_of(connection, found.project)
 heading("Overview", found)
 show_next_step(found, overview)
-show_numbers(overview)
-show_coverage(found, overview, coverage, backdrops)
-left, right = st.columns(2, gap="large")
+left, right = st.columns(2, gap="medium")
 with left:
-    show_classes(overview)
+    show_map(found, overview, coverage, backdrops)
 with right:
+    show_numbers(overview)
+    show_tiles(overview)
+    show_classes(overview)
+left, right = st.columns(2, gap="medium")
+with left:
     show_scores(overview)
-show_people(overview)
+with right:
+    show_people(overview)

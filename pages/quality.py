@@ -41,9 +41,10 @@ def act(found: Context, says: str, do: Callable[[Any], Any]) -> None:
     except MaploopError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
+    is_done = True
     if isinstance(answer, Approval):
-        says = approved(answer)
-    st.session_state["quality_notice"] = says
+        says, is_done = approved(answer), bool(answer.approved)
+    st.session_state["quality_notice"] = says, is_done
     st.rerun()
 
 
@@ -59,9 +60,11 @@ def approved(approval: Approval) -> str:
 
 def show_notice() -> None:
     """What was done just now."""
-    notice = st.session_state.pop("quality_notice", None)
-    if notice:
-        st.success(plain(notice), icon=":material/check:")
+    says, is_done = st.session_state.pop("quality_notice", ("", True))
+    if says and is_done:
+        st.success(plain(says), icon=":material/check:")
+    elif says:
+        st.warning(plain(says), icon=":material/warning:")
 
 
 def ask_wish() -> SampleWish:
@@ -267,7 +270,8 @@ def show_acceptance(found: Context, sample: SampleView) -> None:
     left = {each.annotator_id for each in audits if each.finished_at is None}
     ready = [each for each in people if each not in left]
     with st.container(horizontal=True, vertical_alignment="bottom", key="acceptance"):
-        if st.button(f"Approve the {sample.finished} tiles looked at", key="approve_sample"):
+        looked_at = f"{sample.finished} tiles" if sample.finished != 1 else "tile"
+        if st.button(f"Approve the {looked_at} looked at", key="approve_sample"):
             act(
                 found,
                 "",

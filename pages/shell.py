@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page("review.py", title="Review", icon=":material/fact_check:", url_path="review"),
         st.Page("quality.py", title="Quality", icon=":material/verified:", url_path="quality"),
         st.Page("dataset.py", title="Dataset", icon=":material/dataset:", url_path="dataset"),
+        st.Page("models.py", title="Models", icon=":material/neurology:", url_path="models"),
         st.Page("compare.py", title="Compare", icon=":material/balance:", url_path="compare"),
     ],
     position="top",

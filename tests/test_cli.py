@@ -6,12 +6,16 @@ import os
 import sqlite3
 import subprocess
 import sys
+import warnings
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 import shapely
+from rasterio.errors import NotGeoreferencedWarning
 from sqlalchemy import event
 
 from db import engine
@@ -118,7 +122,7 @@ def test_people_read_sentences(town: Cli, tmp_path: Path) -> None:
     assert run([*arguments, "--class-field", "kind"]) == 2
     assert "\x1b" not in town.output.readouterr().err
     assert run(arguments) == 0
-    assert town.output.readouterr().out.splitlines()[0] == "Imported 2 of 2 rows, 0 repaired."
+    assert town.output.readouterr().out.splitlines()[0] == "Read 2 rows, imported 2 features, 0 repaired."
     assert run(["status", "Town", "--db", town.url]) == 0
     assert "2 predictions, 2 undecided, 0 annotations" in town.output.readouterr().out
 
@@ -231,6 +235,20 @@ def test_a_process_of_its_own_does_the_same(tmp_path: Path) -> None:
     refused = maploop("import", "predictions", "Town", str(path), "--model", "m", "--db", url)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_what_libraries_warn_of_adds_no_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'own.sqlite'}"
+    maploop("project", "create", "Town", "--class", "building:polygon", "--db", url)
+    path = tmp_path / "nowhere.tif"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", driver="GTiff", width=8, height=8, count=3, dtype="uint8") as dataset:
+            dataset.write(np.ones((3, 8, 8), np.uint8))
+    refused = maploop("import", "imagery", "Town", str(path), "--db", url)
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert "has no CRS" in line
 
 
 def test_help_needs_nothing_heavy() -> None:

@@ -6,17 +6,21 @@ transaction that stores one.
 """
 
 from db.models.base import Base
+from db.models.batch import Batch, BatchTile
 from db.models.comparison import Evaluation, Promotion, ThresholdHeld, ThresholdRule
 from db.models.dataset import Dataset
 from db.models.prediction import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, Tile
 from db.models.review import Audit, AuditSample, Decision, TileEvent
+from db.models.tuning import TuningCheckpoint, TuningEvent, TuningJob
 
 __all__ = [
     "Annotator",
     "Audit",
     "AuditSample",
     "Base",
+    "Batch",
+    "BatchTile",
     "Claim",
     "Dataset",
     "Decision",
@@ -35,4 +39,7 @@ __all__ = [
     "Tile",
     "TileEvent",
     "TileFeature",
+    "TuningCheckpoint",
+    "TuningEvent",
+    "TuningJob",
 ]

@@ -17,9 +17,9 @@ from maploop.compare.pace import Floats, drawn_paces, pace_of
 from maploop.compare.sidebyside import Comparison, Contender
 from maploop.compare.spending import OURS, Speeds, Spent
 from maploop.compare.verdict import notes_of, verdict_of
-from maploop.dataset.prices import Price
 from maploop.errors import InputError
 from maploop.evaluate.bootstrap import interval
+from maploop.prices import Price
 from maploop.quality.statistics import Metric
 
 __all__ = ["Assumptions", "BreakEven", "Economy", "ModelCosts", "token_cost", "weigh"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from maploop.compare.break_even import BreakEven, in_tiles
 from maploop.compare.sidebyside import FIGURE_NAMES, Comparison, Difference
 from maploop.compare.spending import Speeds
-from maploop.dataset.prices import price_table
+from maploop.prices import load_prices
 from maploop.quality.statistics import Metric
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
     yield _speeds_note(assumptions.speeds)
     yield from _corrections(comparison, assumptions)
     yield "A person looks at every tile and every prediction; features that were missed are drawn by hand."
-    yield f"Prices are those of {price_table().date} where no other is given, and are taken as they are."
+    yield f"Prices are those of {load_prices().date} where no other is given, and are taken as they are."
     if assumptions.machine_hour:
         yield f"An hour of the machine that runs a model of ours costs {assumptions.machine_hour:,.2f} USD."
     for row in rows:

@@ -19,6 +19,14 @@ MAX_CHARACTERS = 4_000_000
 MAX_SHOWN = 60
 
 
+class UnfitFeatureError(AnswerError):
+    """One feature of an answer does not fit the contract; `reason` says why in words that can be counted."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class AnsweredFeature:
     """One feature of an answer: valid, EPSG:4326; `repaired` when its outline crossed itself."""
@@ -43,6 +51,17 @@ def parse_answer(text: str, tile: Tile, contract: "Contract") -> list[AnsweredFe
     A polygon that crosses itself is repaired, each part a feature of its own. Raises AnswerError, for the answer as a
     whole, when it is malformed or cut short, names an unknown class, leaves the image, or draws nothing.
     """
+    features, unfit = read_answer(text, tile, contract)
+    if unfit:
+        raise unfit[0]
+    return features
+
+
+def read_answer(text: str, tile: Tile, contract: "Contract") -> tuple[list[AnsweredFeature], list[UnfitFeatureError]]:
+    """Like `parse_answer`, but features that do not fit are left out and come beside those that do.
+
+    Raises AnswerError when the answer as a whole is malformed or cut short.
+    """
     if len(text) > MAX_CHARACTERS:
         msg = f"The answer has {len(text):,} characters: more than {MAX_CHARACTERS:,} are not read."
         raise AnswerError(msg)
@@ -50,16 +69,20 @@ def parse_answer(text: str, tile: Tile, contract: "Contract") -> list[AnsweredFe
         answer = Answer.model_validate_json(text)
     except ValidationError as error:
         raise AnswerError(_explain(error, text)) from error
-    features = []
+    features: list[AnsweredFeature] = []
+    unfit: list[UnfitFeatureError] = []
     for index, item in enumerate(answer.features):
-        where = f"features[{index}]"
-        geometries, repaired = _geometries(item, where, contract)
+        try:
+            geometries, repaired = _geometries(item, f"features[{index}]", contract)
+        except UnfitFeatureError as error:
+            unfit.append(error)
+            continue
         for geometry in geometries:
             ground = from_pixels(geometry, tile, contract.limit)
             if item.geometry == "polygon":
                 ground = shapely.orient_polygons(ground)
             features.append(AnsweredFeature(item.class_name, ground, repaired))
-    return features
+    return features, unfit
 
 
 def _explain(error: ValidationError, text: str) -> str:
@@ -86,13 +109,13 @@ def _geometries(item: FeatureAnswer, where: str, contract: "Contract") -> tuple[
     if expected is None:
         known = ", ".join(contract.geometry_types)
         msg = f"{where}.class: {_short(item.class_name)} is not a class: use {known}."
-        raise AnswerError(msg)
+        raise UnfitFeatureError(msg, "not a class")
     if item.geometry != expected:
         msg = f"{where}.geometry: {item.geometry!r} does not fit, {item.class_name} is a {expected}."
-        raise AnswerError(msg)
+        raise UnfitFeatureError(msg, "another geometry type")
     if item.holes and expected != "polygon":
         msg = f"{where}.holes: a {expected} has no holes."
-        raise AnswerError(msg)
+        raise UnfitFeatureError(msg, "holes where there are none")
     points = _positions(item.points, f"{where}.points", contract)
     if expected == "polygon":
         holes = [_positions(hole, f"{where}.holes[{i}]", contract) for i, hole in enumerate(item.holes)]
@@ -105,11 +128,11 @@ def _positions(pairs: list[Position], where: str, contract: "Contract") -> list[
     for index, pair in enumerate(pairs):
         if len(pair) != 2:
             msg = f"{where}[{index}]: {_short(pair)} is not a point, it needs two whole numbers."
-            raise AnswerError(msg)
+            raise UnfitFeatureError(msg, "not a position")
         for value in pair:
             if not 0 <= value <= limit:
                 msg = f"{where}[{index}]: {_short(value)} is outside 0 to {limit}."
-                raise AnswerError(msg)
+                raise UnfitFeatureError(msg, "outside the image")
     return [contract.coordinates.read(pair) for pair in pairs]
 
 
@@ -117,11 +140,11 @@ def _line_or_point(points: list[tuple[int, int]], expected: GeometryType, where:
     if expected == "point":
         if len(points) != 1:
             msg = f"{where}.points: a point needs one position, not {len(points)}."
-            raise AnswerError(msg)
+            raise UnfitFeatureError(msg, "not one position")
         return shapely.Point(points[0])
     if len(set(points)) < 2:
         msg = f"{where}.points: a line needs two different positions."
-        raise AnswerError(msg)
+        raise UnfitFeatureError(msg, "too few positions")
     return cast("BaseGeometry", shapely.remove_repeated_points(shapely.LineString(points)))
 
 
@@ -131,14 +154,14 @@ def _polygons(
     for name, ring in (("points", outline), *((f"holes[{index}]", hole) for index, hole in enumerate(holes))):
         if len(set(ring)) < 3:
             msg = f"{where}.{name}: a ring needs three different positions."
-            raise AnswerError(msg)
+            raise UnfitFeatureError(msg, "too few positions")
     polygon = shapely.Polygon(outline, holes)
     if polygon.is_valid and polygon.area > 0:
         return [polygon], False
     parts, _ = repair_polygons(as_geometries([polygon]))
     if not len(parts):
         msg = f"{where}.points: the outline encloses no area."
-        raise AnswerError(msg)
+        raise UnfitFeatureError(msg, "encloses no area")
     return list(parts), True
 
 

@@ -125,6 +125,15 @@ def load_dataset(database: Database, identifier: str) -> DatasetView:
     return _view(rows[0])
 
 
+def dataset_of(database: Database, project: ProjectView, dataset_id: str) -> DatasetView:
+    """A dataset of the project. Raises NotFoundError, InputError."""
+    dataset = load_dataset(database, dataset_id)
+    if dataset.project_id != project.id:
+        msg = f"Dataset {dataset.id[:12]} is not one of {project.name!r}: list its datasets on the Dataset page."
+        raise InputError(msg)
+    return dataset
+
+
 def list_datasets(database: Database, project: ProjectView) -> list[DatasetView]:
     """All datasets of a project, the latest first."""
     with database.read() as connection:

@@ -72,10 +72,35 @@ def export(
     folder that is not empty is refused. `with_images` adds pictures to COCO, which else has none. Raises InputError,
     LicenceError when no tile may be used for training, ExportCancelledError when `cancelled` says so.
     """
-    chosen, wanted, target = check_request(format, out, split)
-    dataset = load_dataset(database, dataset_id)
+    return write_export(
+        database,
+        load_dataset(database, dataset_id),
+        format_named(format),
+        out,
+        split=split,
+        with_images=with_images,
+        sources=sources,
+        progress=progress,
+        cancelled=cancelled,
+    )
+
+
+def write_export(
+    database: Database,
+    dataset: DatasetView,
+    format: Format,
+    out: Path | str,
+    *,
+    split: str | None = None,
+    with_images: bool = False,
+    sources: Sources | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> ExportReport:
+    """Write a dataset as `export` does, in a format that need not be one of those with a name."""
+    wanted, target = _split_named(split), _place(out, format)
     snapshot = dataset.snapshot()
-    tiles, refused = _tiles(snapshot, chosen, with_images, wanted)
+    tiles, refused = _tiles(snapshot, format, with_images, wanted)
     with staged(target) as folder:
         job = Job(
             dataset_id=dataset.id,
@@ -90,24 +115,21 @@ def export(
         )
         job.folder.mkdir()
         job.notes.extend(_notes(job, refused))
-        chosen.write(job)
-        if _is_one_file(target, chosen):
+        format.write(job)
+        if _is_one_file(target, format):
             put_in_place(job.folder / job.files[0].name, target, folder)
             (only,) = job.files
             files = (ExportedFile(target.name, only.sha256, only.examples),)
-            return ExportReport(dataset.id, chosen.name, target.parent, files, refused, tuple(job.notes))
-        _describe(job, dataset, chosen, refused)
+            return ExportReport(dataset.id, format.name, target.parent, files, refused, tuple(job.notes))
+        _describe(job, dataset, format, refused)
         put_in_place(job.folder, target, folder)
-    return ExportReport(dataset.id, chosen.name, target, tuple(job.files), refused, tuple(job.notes))
+    return ExportReport(dataset.id, format.name, target, tuple(job.files), refused, tuple(job.notes))
 
 
 def check_request(format: str, out: Path | str, split: str | None = None) -> tuple[Format, Split | None, Path]:
     """What can be refused before anything is frozen: the format, the split and the place. Raises InputError."""
     chosen = format_named(format)
-    wanted = _split_named(split)
-    target = Path(out).expanduser().absolute()
-    _check_target(target, chosen)
-    return chosen, wanted, target
+    return chosen, _split_named(split), _place(out, chosen)
 
 
 def _split_named(text: str | None) -> Split | None:
@@ -121,10 +143,11 @@ def _is_one_file(target: Path, format: Format) -> bool:
     return bool(format.suffix) and target.suffix.lower() == format.suffix and not target.is_dir()
 
 
-def _check_target(target: Path, format: Format) -> None:
-    """Raises InputError unless the target is free, or holds an earlier export that may be replaced."""
+def _place(out: Path | str, format: Format) -> Path:
+    """Where to write. Raises InputError unless it is free, or holds an earlier export that may be replaced."""
+    target = Path(out).expanduser().absolute()
     if _is_one_file(target, format):
-        return
+        return target
     if target.exists() and not target.is_dir():
         msg = f"{target} is a file: choose a folder for the {format.name} export."
         raise InputError(msg)
@@ -137,6 +160,7 @@ def _check_target(target: Path, format: Format) -> None:
             what = f"holds an export to {earlier}" if earlier else "is not empty"
             msg = f"{target} {what}: choose another folder, or empty it."
             raise InputError(msg)
+    return target
 
 
 def _tiles(
@@ -153,7 +177,7 @@ def _tiles(
     kept = np.array([str(snapshot.tile(index)) not in names for index in range(len(snapshot.tiles.x))], dtype=np.bool_)
     if not kept.any():
         reasons = "; ".join(f"{reason} ({_some(tiles)})" for reason, tiles in refused.items())
-        msg = f"No tile can go into a {format.name} export: {reasons}."
+        msg = f"No tile can go into the {format.name} export: {reasons}."
         raise LicenceError(msg) if barred else InputError(msg)
     nothing = np.zeros(0, dtype=np.int64)
     tiles = {

@@ -1,11 +1,12 @@
 """Exports kept beside their dataset in the datasets folder, to be downloaded again."""
 
 import io
+import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -44,15 +45,21 @@ class StoredExport:
     def zipped(self) -> bytes:
         """All files as one zip file; equal exports give equal bytes."""
         file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for path in sorted(self.folder.rglob("*")):
-                if path.is_file():
-                    name = zipfile.ZipInfo(path.relative_to(self.folder).as_posix(), _OLDEST)
-                    name.compress_type = zipfile.ZIP_DEFLATED
-                    with path.open("rb") as source, archive.open(name, "w", force_zip64=True) as target:
-                        while block := source.read(1 << 20):
-                            target.write(block)
+        zip_folder(self.folder, file)
         return file.getvalue()
+
+
+def zip_folder(folder: Path, out: BinaryIO) -> None:
+    """All files of a folder as one zip file; equal folders give equal bytes."""
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _OLDEST)
+                name.compress_type = zipfile.ZIP_DEFLATED
+                name.external_attr = (0o755 if os.access(path, os.X_OK) else 0o644) << 16
+                with path.open("rb") as source, archive.open(name, "w", force_zip64=True) as target:
+                    while block := source.read(1 << 20):
+                        target.write(block)
 
 
 def shelve(

@@ -42,6 +42,13 @@ def encode(rgba: NDArray[np.uint8], format: Format) -> bytes:
     return buffer.getvalue()
 
 
+def over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB as a model sees it: black where there is no data."""
+    if (rgba[..., 3] == 255).all():
+        return rgba[..., :3]
+    return ((rgba[..., :3] * rgba[..., 3:].astype(np.uint16) + 127) // 255).astype(np.uint8)
+
+
 def tile_image(source: ImagerySource, tile: Tile, size: int, format: Format) -> bytes:
     """A tile of a source as an image file, `size` pixels wide. Raises ImageryError, InputError."""
     check_size(size)

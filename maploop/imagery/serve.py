@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from db.models import Imagery
+from db.types import HIGHEST_KEY
 from maploop.database import open_database
 from maploop.errors import AccessError, NotFoundError
 from maploop.imagery.info import ImagerySource, SourceInfo
@@ -41,7 +42,7 @@ class ProjectImagery:
     def require(self, project_id: int, imagery_id: int) -> None:
         """Make sure the imagery belongs to the project. Raises AccessError."""
         owner = self._projects.get(imagery_id)
-        if owner is None:
+        if owner is None and imagery_id <= HIGHEST_KEY:
             with open_database(self._url).read() as connection:
                 owner = connection.execute(select(Imagery.project_id).where(Imagery.id == imagery_id)).scalar()
             if owner is not None:
@@ -60,7 +61,7 @@ def _imagery(url: str, cache_folder: Path) -> ProjectImagery:
 def project_imagery() -> ProjectImagery:
     """The imagery of the database in force."""
     settings = get_settings()
-    return _imagery(settings.database, settings.data.resolve() / "cache" / "tiles")
+    return _imagery(settings.database, settings.data_folder / "cache" / "tiles")
 
 
 def etag_of(project_id: int, imagery_id: int, tile: Tile) -> str:

@@ -12,6 +12,7 @@ from scipy import ndimage
 from shapely import LineString, Point
 from skimage.morphology import remove_small_objects, skeletonize
 
+_NARROWEST: Final = 2.0  # cells: half the width of the narrowest stripe
 _TOLERANCE: Final = 0.3  # of half the width: how far a line may be moved to make it simple
 
 
@@ -44,6 +45,14 @@ def centrelines(
         simple = LineString(line.simplify(max(1.0, _TOLERANCE * half_width)).coords)
         found.append((simple, float(probability[rows, columns].mean())))
     return found
+
+
+def typical_half_width(mask: NDArray[np.bool_]) -> float:
+    """Half the width of the stripes in a mask (h, w), in cells: the median along their middle; at least 2."""
+    ridge = np.asarray(skeletonize(mask))  # type: ignore[no-untyped-call]
+    if not ridge.any():
+        return _NARROWEST
+    return max(_NARROWEST, float(np.median(ndimage.distance_transform_edt(mask)[ridge])))
 
 
 def _traced(skeleton: NDArray[np.bool_]) -> list[LineString]:

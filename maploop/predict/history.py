@@ -13,7 +13,7 @@ from maploop.errors import NotFoundError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.models import ModelView
 from maploop.predict.predictor import Usage
-from maploop.predict.runs import is_alive
+from maploop.predict.runs import is_alive, is_in_app
 from maploop.project import ProjectView
 
 _COUNTED_AS = {"ok": "done", "failed": "failed", "pending": "pending"}
@@ -21,7 +21,7 @@ _COUNTED_AS = {"ok": "done", "failed": "failed", "pending": "pending"}
 
 @dataclass(frozen=True)
 class RunView:
-    """A run. `status` is `interrupted` when it is under way and nobody works on it any more.
+    """A run. `status` is `interrupted` when it is under way and nobody works on it, `waiting` when the app is going to.
 
     done, failed, pending   of its tiles; `failures` are those by kind; `features` were found on the done ones.
                             A file of predictions is stored in one go, and its tiles are none of these
@@ -50,7 +50,7 @@ class RunView:
     @property
     def can_resume(self) -> bool:
         """Whether somebody may go on with it."""
-        return self.pending > 0 and self.status in ("interrupted", "cancelled", "failed")
+        return self.pending > 0 and self.status in ("interrupted", "waiting", "cancelled", "failed")
 
     def to_json(self) -> dict[str, Any]:
         """As the CLI prints it."""
@@ -157,13 +157,15 @@ def _counts(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[st
 
 
 def _view(row: Row[Any], counts: dict[str, Any]) -> RunView:
-    interrupted = row.status == "running" and not is_alive(row.worker, row.beat_at)
+    status = row.status
+    if status == "running" and not is_alive(row.worker, row.beat_at):
+        status = "waiting" if is_in_app(row.parameters) else "interrupted"
     return RunView(
         id=row.id,
         model=row.name,
         backend=row.backend,
         source=row.source,
-        status="interrupted" if interrupted else row.status,
+        status=status,
         prompt_hash=row.prompt_hash,
         parameters=row.parameters,
         report=row.report,

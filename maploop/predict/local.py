@@ -6,57 +6,37 @@ mistakes: it knows colour, texture and the near surroundings of a pixel, and not
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import joblib
 import numpy as np
-import shapely
 from numpy.typing import NDArray
-from scipy import ndimage
-from shapely.geometry.base import BaseGeometry
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from maploop.errors import InputError, NotFoundError
-from maploop.predict.centrelines import centrelines, middles
+from maploop.predict.drawing import PredictedFeature, draw
 from maploop.predict.labels import (
     BACKGROUND,
-    POINT_RADIUS,
     UNKNOWN,
     Example,
     LabelledGeometry,
     cell_labels,
     measure_half_widths,
 )
-from maploop.predict.outlines import outlines
 from maploop.predict.pixels import CELL, REACH, pixel_features
+from maploop.predict.whole_area import ReadWindow
 
-__all__ = ["LabelledGeometry", "LocalModel", "PredictedFeature"]
-
-ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
-"""(left, top, width, height) in pixels, always inside the raster -> uint8 (height, width, 3)."""
+__all__ = ["LabelledGeometry", "LocalModel", "PredictedFeature", "ReadWindow"]
 
 _FORMAT: Final = 1  # of the saved file
 _CELLS_A_CLASS: Final = 30_000  # taught of each class, and twice as many of the background
-_SMALLEST_POLYGON: Final = 60.0  # cells
-_SHORTEST_LINE: Final = 8.0  # times half the width of its class
-_SMOOTH: Final = 1.5  # cells over which neighbours vote
 _BLOCK: Final = 1024  # pixels
 _ROUNDS: Final = 16  # through all that is taught
 _LOOKING: Final = 0.5  # the share of the work of training that is done before the first round
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedFeature:
-    """One feature found: class, geometry in pixels (x right, y down), mean probability of the class over its pixels."""
-
-    class_name: str
-    geometry: BaseGeometry
-    score: float
 
 
 class LocalModel:
@@ -179,38 +159,13 @@ class LocalModel:
             target[self._known] = np.moveaxis(np.round(found * 255).astype(np.uint8), 2, 0)
             if progress:
                 progress(done / len(windows))
-        return self._drawn(probability, width, height)
+        return draw(probability, self.classes, width, height, half_width=self._half_width)
 
     def _probability(self, cells: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability of each known label, (n, known), as common as they are on the ground."""
         with threadpool_limits(1):
             weighed = self._network.predict_proba(cells) * self._odds
         return np.asarray(weighed / weighed.sum(axis=1, keepdims=True), dtype=np.float32)
-
-    def _drawn(self, probability: NDArray[np.uint8], width: int, height: int) -> list[PredictedFeature]:
-        """The features of a map of probabilities (labels, rows, columns)."""
-        smooth = np.stack([ndimage.gaussian_filter(plane, _SMOOTH, output=np.uint8) for plane in probability])
-        winner = smooth.argmax(axis=0)
-        frame = shapely.box(0, 0, width, height)
-        found: list[PredictedFeature] = []
-        for number, (name, kind) in enumerate(self.classes.items(), start=1):
-            mask, share = winner == number, probability[number].astype(np.float32) / 255
-            shapes: Sequence[tuple[BaseGeometry, float]]
-            if kind == "polygon":
-                shapes = outlines(mask, share, _SMALLEST_POLYGON)
-            elif kind == "line":
-                half = self._half_width[name]
-                shapes = centrelines(mask, share, half, _SHORTEST_LINE * half)
-            else:
-                shapes = middles(mask, share, POINT_RADIUS**2)
-            for geometry, score in shapes:
-                pixels = shapely.intersection(shapely.transform(geometry, lambda points: points * CELL), frame)
-                found.extend(
-                    PredictedFeature(name, part, round(score, 4))
-                    for part in shapely.get_parts(pixels)
-                    if not part.is_empty and part.geom_type == geometry.geom_type
-                )
-        return found
 
     def save(self, path: Path) -> None:
         """Write the model to one file."""

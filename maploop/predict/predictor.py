@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from maploop.errors import ConflictError
 from maploop.imagery.info import ImagerySource
 from maploop.imagery.tilemath import Tile
 
@@ -20,6 +21,7 @@ FailureKind = Literal[
     "timeout",
     "server",  # the server failed
     "unreachable",  # no server there
+    "waiting",  # another model is to predict the tile first
 ]
 
 
@@ -76,7 +78,8 @@ class Outcome:
     """What became of one tile: its features, or a failure; what was used counts either way.
 
     Features may reach beyond the tile; each stands in one outcome only. `dropped` counts by reason what the model said
-    and nobody can use.
+    and nobody can use, `repaired` the features that had to be mended, `unanswered` the attempts that brought no reply
+    and were perhaps charged all the same.
     """
 
     tile: Tile
@@ -84,6 +87,8 @@ class Outcome:
     failure: Failure | None = None
     usage: Usage = NOTHING_USED
     dropped: Mapping[str, int] = field(default_factory=dict)
+    repaired: int = 0
+    unanswered: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ class Assignment:
     source_of   the imagery of a tile of the project, None where there is none. Raises ImageryError
     stopped     True when nothing new is to be begun; what is under way, and paid for, is still wanted
     report      hears how many tiles of the outcomes to come are through
+    used        what the run used for the tiles that are not among these
+    run_id, worker  whose work this is, for a predictor that keeps records of its own
     """
 
     tiles: Sequence[Tile]
@@ -104,6 +111,9 @@ class Assignment:
     size: int = 512
     stopped: Callable[[], bool] = lambda: False
     report: Callable[[float], None] = lambda _: None
+    used: Usage = NOTHING_USED
+    run_id: int = 0
+    worker: str = ""
 
     def pixels(self, tile: Tile) -> NDArray[np.uint8]:
         """RGBA pixels of a tile, (size, size, 4), on these tiles or beside them; all 0 where there is no imagery.
@@ -112,6 +122,14 @@ class Assignment:
         """
         source = self.source_of(tile)
         return np.zeros((self.size, self.size, 4), dtype=np.uint8) if source is None else source.read(tile, self.size)
+
+
+class RunEndsError(ConflictError):
+    """A run comes to its end as it was told to, with tiles left: a budget is used up. They stay pending."""
+
+
+class AnswersLaterError(ConflictError):
+    """The answers come later, and nobody wants to wait: the run is put down as it is, for anybody to take up again."""
 
 
 class Predictor(Protocol):
@@ -130,6 +148,7 @@ class Predictor(Protocol):
     def predict(self, assignment: Assignment) -> Iterator[Sequence[Outcome]]:
         """One outcome for each tile, those that are ready together; they are on disk before the next are asked for.
 
-        Trouble with a tile is a failure in its outcome. Raises MaploopError when it is no use to go on.
+        Trouble with a tile is a failure in its outcome. Raises RunEndsError when the run was to end here,
+        AnswersLaterError when there is nothing to do but wait, and another MaploopError when it is no use to go on.
         """
         ...

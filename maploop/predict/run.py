@@ -21,7 +21,15 @@ from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView, load_run
 from maploop.predict.models import ModelView
 from maploop.predict.outcomes import feature_table
-from maploop.predict.predictor import NOTHING_USED, Assignment, Outcome, Predictor, Usage
+from maploop.predict.predictor import (
+    NOTHING_USED,
+    AnswersLaterError,
+    Assignment,
+    Outcome,
+    Predictor,
+    RunEndsError,
+    Usage,
+)
 from maploop.predict.runs import BEAT_SECONDS, beat, begin_run, end_run, new_worker, record_outcomes, take_run
 from maploop.predict.scene import Sources, source_of_tile, sources_of
 from maploop.predict.store import Covered, StoredRun, store_batch
@@ -107,17 +115,20 @@ def carry_out(
     hear: Hear = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
     sources: Sources | None = None,
+    resume: bool = True,
 ) -> RunView:
     """Predict the pending tiles of a run that nobody is at work on -> the run as it ended: finished or cancelled.
 
     `hear` is told how far it is, from this thread. Once `cancelled` says so, or somebody cancels the run, nothing new
-    is begun; what is under way is still stored. Raises ConflictError when somebody is at work on it, InputError when
-    it asks another question now, and whatever stops the predictor, after which the run is `failed` and can be resumed.
+    is begun; what is under way is still stored. The same holds when its budget is used up, as its `error` then says. A
+    run whose answers come later is put down, and can be taken up at any time. Raises ConflictError when somebody is at
+    work on it, when it asks another question now, or was ended and this is not to `resume` it; and whatever stops the
+    predictor, after which the run is `failed` and can be resumed.
     """
     worker = new_worker()
     with database.write() as connection:
         model_id = _checked(connection, run_id, predictor)
-        pending, done = take_run(connection, project, run_id, worker)
+        pending, done = take_run(connection, project, run_id, worker, resume=resume)
     status, error = "failed", "It stopped without saying why."
     with _Pulse(database, run_id, worker, cancelled) as pulse:
         try:
@@ -131,6 +142,9 @@ def carry_out(
                 size=project.tile_size,
                 stopped=pulse.stopped,
                 report=desk.say_under_way,
+                used=desk.used,
+                run_id=run_id,
+                worker=worker,
             )
             left = len(pending)
             for outcomes in predictor.predict(assignment):
@@ -141,6 +155,10 @@ def carry_out(
                 msg = f"The model gave no outcome for {left} of {len(pending)} tiles: resume the run."
                 raise ConflictError(msg)
             status, error = ("cancelled" if left else "finished"), ""
+        except RunEndsError as end:
+            status, error = "cancelled", str(end)
+        except AnswersLaterError:
+            status, error = "running", ""
         except MaploopError as failure:
             error = str(failure)
             raise
@@ -191,6 +209,11 @@ class _Desk:
             run = load_run(connection, project, run_id)
         self._progress = RunProgress(run_id, tiles, run.done, run.failed, 0.0, run.features, run.usage)
 
+    @property
+    def used(self) -> Usage:
+        """What the run used so far."""
+        return self._progress.usage
+
     def say_under_way(self, tiles: float) -> None:
         """Tell how many tiles of the outcomes to come are through."""
         self._hear(replace(self._progress, under_way=tiles))
@@ -207,6 +230,9 @@ class _Desk:
         def record(connection: Connection, stored: StoredRun) -> None:
             nonlocal status
             added = {name: count for name, count in asdict(stored).items() if name in _ADDED_UP}
+            for name in ("repaired", "unanswered"):
+                if count := sum(getattr(each, name) for each in outcomes):
+                    added[name] = count
             status = record_outcomes(
                 connection, self._project, self._run_id, self._worker, outcomes, counts, dropped, added
             )

@@ -15,7 +15,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from db.bulk import insert_rows, lock_project
-from db.models import Run, RunTile
+from db.models import Batch, BatchTile, Run, RunTile
 from db.models import Tile as TileRow
 from db.types import utc_now
 from maploop.errors import ConflictError, NotFoundError
@@ -26,7 +26,9 @@ from maploop.predict.predictor import Outcome
 from maploop.project import ProjectView
 
 BEAT_SECONDS: Final = 10.0
+OPEN_BATCHES: Final = ("written", "uploaded", "submitted")  # what comes of their tiles is not known yet
 LEASE_SECONDS: Final = 60.0  # without a sign of life, after which a worker counts as gone
+IN_APP: Final = {"started_in": "app"}  # among a run's parameters: the app carries it out, after a restart too
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,30 @@ class BegunRun:
     run_id: int | None
     tiles: int
     known: int
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What a run would be about: tiles by row id. `known`: tiles of the choice this model has predicted already."""
+
+    tiles: dict[int, Tile]
+    known: int
+
+
+def plan_run(
+    connection: Connection,
+    project: ProjectView,
+    model: ModelView,
+    choice: TileChoice,
+    *,
+    prompt_hash: str = "",
+    again: bool = False,
+) -> PlannedRun:
+    """The tiles that `begin_run` would begin with now. Raises InputError, NotFoundError."""
+    known = frozenset[int]() if again else _predicted(connection, model, prompt_hash)
+    chosen = choose_tiles(connection, project, choice, known)
+    everything = TileChoice(choice.scope, choice.split, None, choice.given)
+    return PlannedRun(chosen, len(known & set(choose_tiles(connection, project, everything))) if known else 0)
 
 
 def begin_run(
@@ -54,12 +80,10 @@ def begin_run(
     wanted `again`. Raises InputError, NotFoundError.
     """
     lock_project(connection, project.id)
-    known = frozenset[int]() if again else _predicted(connection, model, prompt_hash)
-    chosen = choose_tiles(connection, project, choice, known)
-    everything = TileChoice(choice.scope, choice.split, None, choice.given)
-    skipped = len(known & set(choose_tiles(connection, project, everything))) if known else 0
-    if not chosen:
-        return BegunRun(None, 0, skipped)
+    planned = plan_run(connection, project, model, choice, prompt_hash=prompt_hash, again=again)
+    if not planned.tiles:
+        return BegunRun(None, 0, planned.known)
+    count = len(planned.tiles)
     run_id = connection.execute(
         insert(Run)
         .values(
@@ -68,19 +92,18 @@ def begin_run(
             status="running",
             prompt_hash=prompt_hash,
             parameters=parameters or {},
-            tiles=len(chosen),
+            tiles=count,
             cost=0.0,
         )
         .returning(Run.id)
     ).scalar_one()
-    count = len(chosen)
     nothing = [0] * count
     insert_rows(
         connection,
         RunTile,
         {
             "run_id": [run_id] * count,
-            "tile_id": list(chosen),
+            "tile_id": list(planned.tiles),
             "status": ["pending"] * count,
             "message": [""] * count,
             "features": nothing,
@@ -92,17 +115,19 @@ def begin_run(
             "seconds": [0.0] * count,
         },
     )
-    return BegunRun(run_id, count, skipped)
+    return BegunRun(run_id, count, planned.known)
 
 
 def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> frozenset[int]:
-    """Ids of tiles that need no asking: done, or being done by a worker that is alive."""
+    """Ids of tiles that need no asking: done, or being done by a worker that is alive or will come, or by a server."""
     under_way = [
         row.id
         for row in connection.execute(
-            select(Run.id, Run.worker, Run.beat_at).where(Run.model_id == model.id, Run.status == "running")
+            select(Run.id, Run.parameters, Run.worker, Run.beat_at).where(
+                Run.model_id == model.id, Run.status == "running"
+            )
         )
-        if is_alive(row.worker, row.beat_at)
+        if is_in_app(row.parameters) or is_alive(row.worker, row.beat_at)
     ]
     rows = connection.execute(
         select(RunTile.tile_id)
@@ -113,12 +138,29 @@ def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> fr
             or_(RunTile.status == "ok", (RunTile.status == "pending") & Run.id.in_(under_way)),
         )
     )
-    return frozenset(rows.scalars())
+    at_server = connection.execute(
+        select(BatchTile.tile_id)
+        .join(Batch, Batch.id == BatchTile.batch_id)
+        .join(Run, Run.id == Batch.run_id)
+        .join(RunTile, (RunTile.run_id == Run.id) & (RunTile.tile_id == BatchTile.tile_id))
+        .where(
+            Run.model_id == model.id,
+            Run.prompt_hash == prompt_hash,
+            Batch.status.in_(OPEN_BATCHES),
+            RunTile.status == "pending",
+        )
+    )
+    return frozenset(rows.scalars()) | frozenset(at_server.scalars())
 
 
 def new_worker() -> str:
     """A name for a worker: machine, process, and a mark of its own."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
+def is_in_app(parameters: dict[str, Any]) -> bool:
+    """Whether a run of these parameters is the app's to carry out."""
+    return all(parameters.get(name) == value for name, value in IN_APP.items())
 
 
 def is_alive(worker: str, beat_at: Any) -> bool:
@@ -137,10 +179,13 @@ def is_alive(worker: str, beat_at: Any) -> bool:
     return True
 
 
-def take_run(connection: Connection, project: ProjectView, run_id: int, worker: str) -> tuple[list[Tile], list[Tile]]:
+def take_run(
+    connection: Connection, project: ProjectView, run_id: int, worker: str, *, resume: bool = True
+) -> tuple[list[Tile], list[Tile]]:
     """Take a run up -> its pending tiles, neighbours near one another, and those done; needs a write transaction.
 
-    Raises NotFoundError, ConflictError when it is finished or somebody else is at work on it.
+    Raises NotFoundError, ConflictError when it is finished or somebody else is at work on it, and, unless this is to
+    `resume` it, when it was ended.
     """
     row = connection.execute(
         select(Run.status, Run.worker, Run.beat_at)
@@ -152,6 +197,9 @@ def take_run(connection: Connection, project: ProjectView, run_id: int, worker: 
         raise NotFoundError(msg)
     if row.status == "finished":
         msg = f"Run {run_id} is finished: begin a new one."
+        raise ConflictError(msg)
+    if row.status != "running" and not resume:
+        msg = f"Run {run_id} is {row.status}: resume it, or begin a new one."
         raise ConflictError(msg)
     if is_alive(row.worker, row.beat_at):
         host, process, _ = row.worker.rsplit(":", 2)
@@ -203,7 +251,7 @@ def record_outcomes(
     if run is None:
         msg = f"Run {run_id} was taken up by somebody else: what was predicted here since is dropped."
         raise ConflictError(msg)
-    ids = _tile_ids(connection, project, [outcome.tile for outcome in outcomes])
+    ids = tile_ids(connection, project, [outcome.tile for outcome in outcomes])
     rows = [
         {
             "the_run": run_id,
@@ -257,7 +305,8 @@ def _spent(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _tile_ids(connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> dict[Tile, int]:
+def tile_ids(connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> dict[Tile, int]:
+    """The row ids of some tiles of a project, at least one."""
     xs, ys = [tile.x for tile in tiles], [tile.y for tile in tiles]
     rows = connection.execute(
         select(TileRow.id, TileRow.z, TileRow.x, TileRow.y).where(
@@ -274,12 +323,56 @@ def _tile_ids(connection: Connection, project: ProjectView, tiles: Sequence[Tile
 def end_run(connection: Connection, run_id: int, worker: str, status: str, error: str = "") -> None:
     """End the work on a run; one that was cancelled meanwhile stays so, unless every tile of it was done all the same.
 
-    Nothing happens when somebody else has it.
+    With the status `running` it is put down, for anybody to take up. Nothing happens when somebody else has it.
     """
     mine: ColumnElement[bool] = (Run.id == run_id) & (Run.worker == worker)
     ending = mine if status == "finished" else mine & (Run.status == "running")
-    connection.execute(update(Run).where(ending).values(status=status, error=error, finished_at=utc_now()))
+    finished_at = None if status == "running" else utc_now()
+    connection.execute(update(Run).where(ending).values(status=status, error=error, finished_at=finished_at))
     connection.execute(update(Run).where(mine).values(worker="", beat_at=None))
+
+
+def give_up_run(connection: Connection, run_id: int, error: str) -> None:
+    """Say why a run cannot be taken up; nothing happens when somebody is at work on it, or it has ended."""
+    row = connection.execute(
+        select(Run.worker, Run.beat_at).where(Run.id == run_id, Run.status == "running").with_for_update()
+    ).one_or_none()
+    if row is not None and not is_alive(row.worker, row.beat_at):
+        connection.execute(
+            update(Run)
+            .where(Run.id == run_id)
+            .values(status="failed", error=error, worker="", beat_at=None, finished_at=utc_now())
+        )
+
+
+def hand_to_app(connection: Connection, project: ProjectView, run_id: int) -> None:
+    """Let the app go on with a run that was left unfinished. Raises NotFoundError, ConflictError."""
+    row = connection.execute(
+        select(Run.status, Run.parameters, Run.worker, Run.beat_at)
+        .where(Run.id == run_id, Run.project_id == project.id)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        msg = f"There is no run {run_id} of {project.name!r}."
+        raise NotFoundError(msg)
+    if row.status == "finished":
+        msg = f"Run {run_id} is finished: begin a new one."
+        raise ConflictError(msg)
+    if is_alive(row.worker, row.beat_at):
+        msg = f"Run {run_id} is still at work: wait until it has stopped."
+        raise ConflictError(msg)
+    connection.execute(
+        update(Run)
+        .where(Run.id == run_id)
+        .values(
+            status="running",
+            parameters={**row.parameters, **IN_APP},
+            worker="",
+            beat_at=None,
+            error="",
+            finished_at=None,
+        )
+    )
 
 
 def cancel_run(connection: Connection, project: ProjectView, run_id: int) -> None:
@@ -294,3 +387,9 @@ def cancel_run(connection: Connection, project: ProjectView, run_id: int) -> Non
     connection.execute(
         update(Run).where(Run.id == run_id, Run.status == "running").values(status="cancelled", finished_at=utc_now())
     )
+
+
+def remember(connection: Connection, run_id: int, **values: Any) -> None:
+    """Keep more, or other, values among a run's parameters; needs a write transaction."""
+    known = connection.execute(select(Run.parameters).where(Run.id == run_id).with_for_update()).scalar_one()
+    connection.execute(update(Run).where(Run.id == run_id).values(parameters={**known, **values}))

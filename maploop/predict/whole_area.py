@@ -1,10 +1,10 @@
-"""The local model as a predictor: neighbouring tiles are looked at as one picture, so that features are whole."""
+"""A model of areas as a predictor: neighbouring tiles are looked at as one picture, so that features are whole."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import shapely
@@ -14,13 +14,33 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from maploop.errors import ImageryError
+from maploop.imagery.render import over_black
 from maploop.imagery.tilemath import Tile, from_pixels
-from maploop.predict.local import LocalModel
+from maploop.predict.drawing import PredictedFeature
 from maploop.predict.pixels import REACH
 from maploop.predict.predictor import Assignment, Failure, FoundFeature, Outcome, Usage
 
 BLOCK_ZOOMS: Final = 3  # at most 8 x 8 tiles in one picture: about 100 MB
 MARGIN: Final = REACH + 48  # pixels around a picture: as far as the model looks, and what juts out of its tiles
+
+
+ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
+"""(left, top, width, height) in pixels, always inside the raster -> uint8 (height, width, 3)."""
+
+
+class AreaModel(Protocol):
+    """Finds the features of a picture of any size."""
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """Class name -> geometry type, of what it looks for."""
+        ...
+
+    def predict_area(
+        self, read: ReadWindow, width: int, height: int, *, progress: Callable[[float], None] | None = None
+    ) -> list[PredictedFeature]:
+        """Features in pixels of the picture, each once and whole; `progress` hears how much is done, and may raise."""
+        ...
 
 
 class _StoppedError(Exception):
@@ -39,16 +59,17 @@ class _Picture:
 
 
 class WholeAreaPredictor:
-    """A local model that maps tiles block by block.
+    """A model that maps tiles block by block.
 
-    A feature that reaches over the border of its block is whole as far as `MARGIN` goes, and comes once; lines end at
-    the border.
+    A feature that reaches over the border of its block is whole as far as the margin goes, pixels around the picture
+    that are looked at too, and comes once; lines end at the border.
     """
 
     prompt_hash = ""
 
-    def __init__(self, model: LocalModel) -> None:
+    def __init__(self, model: AreaModel, margin: int = MARGIN) -> None:
         self._model = model
+        self._margin = margin
 
     @property
     def class_names(self) -> Collection[str]:
@@ -67,7 +88,7 @@ class WholeAreaPredictor:
 
     def _outcomes(self, assignment: Assignment, tiles: list[Tile]) -> list[Outcome]:
         started = time.perf_counter()
-        picture = _picture_of(assignment, tiles)
+        picture = picture_of(assignment, tiles, self._margin)
         found: dict[Tile, list[FoundFeature]] = {tile: [] for tile in tiles}
         if picture.rgb.size and len(picture.failures) < len(tiles):
             for feature, owner in self._placed(assignment, tiles, picture):
@@ -134,17 +155,17 @@ def _groups(tiles: Sequence[Tile]) -> Iterator[list[Tile]]:
             yield [tile for tile in members if numbers[tile.y - y0, tile.x - x0] == number]
 
 
-def _picture_of(assignment: Assignment, tiles: list[Tile]) -> _Picture:
-    """The tiles' bounds and `MARGIN` around, cut down to where there is imagery; tiles that cannot be read failed."""
+def picture_of(assignment: Assignment, tiles: list[Tile], margin: int = MARGIN) -> _Picture:
+    """The tiles' bounds and a margin around, cut down to where there is imagery; tiles that cannot be read failed."""
     size = assignment.size
     x0, y0 = min(tile.x for tile in tiles), min(tile.y for tile in tiles)
     x1, y1 = max(tile.x for tile in tiles) + 1, max(tile.y for tile in tiles) + 1
-    wide, high = (x1 - x0) * size + 2 * MARGIN, (y1 - y0) * size + 2 * MARGIN
+    wide, high = (x1 - x0) * size + 2 * margin, (y1 - y0) * size + 2 * margin
     rgb = np.zeros((high, wide, 3), dtype=np.uint8)
     seen = np.zeros((high, wide), dtype=np.bool_)
     asked, failures = set(tiles), {}
     last = 2 ** tiles[0].z - 1
-    reach = -(-MARGIN // size)
+    reach = -(-margin // size)
     for y in range(max(0, y0 - reach), min(last, y1 - 1 + reach) + 1):
         for x in range(max(0, x0 - reach), min(last, x1 - 1 + reach) + 1):
             tile = Tile(tiles[0].z, x, y)
@@ -154,7 +175,7 @@ def _picture_of(assignment: Assignment, tiles: list[Tile]) -> _Picture:
                 if tile in asked:
                     failures[tile] = Failure("imagery", str(error))
                 continue
-            left, top = (x - x0) * size + MARGIN, (y - y0) * size + MARGIN
+            left, top = (x - x0) * size + margin, (y - y0) * size + margin
             rows, columns = slice(max(0, top), top + size), slice(max(0, left), left + size)
             part = rgba[max(0, -top) :, max(0, -left) :][: high - rows.start, : wide - columns.start]
             rgb[rows, columns] = over_black(part)
@@ -165,14 +186,7 @@ def _picture_of(assignment: Assignment, tiles: list[Tile]) -> _Picture:
         return _Picture(rgb[:0, :0], first, 0, 0, failures)
     top, left = int(down[0]), int(across[0])
     cut = rgb[top : int(down[-1]) + 1, left : int(across[-1]) + 1]
-    return _Picture(cut, first, left - MARGIN, top - MARGIN, failures)
-
-
-def over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB as a model sees it: black where there is no data."""
-    if (rgba[..., 3] == 255).all():
-        return rgba[..., :3]
-    return ((rgba[..., :3] * rgba[..., 3:].astype(np.uint16) + 127) // 255).astype(np.uint8)
+    return _Picture(cut, first, left - margin, top - margin, failures)
 
 
 def _on_ground(geometry: BaseGeometry, ground: BaseGeometry) -> list[BaseGeometry]:

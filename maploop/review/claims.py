@@ -12,6 +12,7 @@ from maploop.errors import ClaimError
 
 _RENEWED = ("annotator_id", "expires_at", "ahead")
 _KEPT = ("taken_at", "drawn_by")
+_RELEASE = delete(Claim).where(Claim.tile_id == bindparam("tile"), Claim.annotator_id == bindparam("annotator"))
 
 
 @lru_cache(maxsize=4)
@@ -67,6 +68,14 @@ def holder_of(connection: Connection, tile_id: int) -> str:
     return connection.execute(query).scalar() or "nobody"
 
 
+def is_held_by(connection: Connection, tile_id: int, annotator_id: int) -> bool:
+    """True when the annotator holds the tile already, in another window or since before a reload."""
+    held = select(Claim.tile_id).where(
+        Claim.tile_id == tile_id, Claim.annotator_id == annotator_id, Claim.expires_at > utc_now()
+    )
+    return connection.execute(held).first() is not None
+
+
 def release(connection: Connection, tile_id: int, annotator_id: int) -> None:
     """Give a tile back; nothing happens when somebody else holds it."""
-    connection.execute(delete(Claim).where(Claim.tile_id == tile_id, Claim.annotator_id == annotator_id))
+    connection.execute(_RELEASE, {"tile": tile_id, "annotator": annotator_id})

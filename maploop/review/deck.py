@@ -4,8 +4,7 @@ from typing import Any
 
 import orjson
 import shapely
-from sqlalchemy import Connection, RowMapping, Select, func, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, RowMapping, bindparam, func, or_, select
 
 from db.models import (
     Annotator,
@@ -24,6 +23,14 @@ from maploop.project import ProjectView
 from maploop.quality.audits import standing_decisions
 from maploop.review.progress import progress_of
 
+# Built once: for so small a query, building it takes longer than answering it.
+_TILE = (
+    select(Tile.__table__, Imagery.attribution, Imagery.info, Annotator.name.label("finisher"))
+    .outerjoin(Imagery, Imagery.id == Tile.imagery_id)
+    .outerjoin(Annotator, Annotator.id == Tile.finished_by)
+    .where(Tile.id == bindparam("tile"))
+)
+
 
 def deck_of(
     connection: Connection,
@@ -32,20 +39,11 @@ def deck_of(
     annotator_id: int,
     *,
     drawn_by: str,
+    was_held: bool = False,
     audit: int | None = None,
 ) -> dict[str, Any]:
     """DECK of a tile; with `audit`, blind: what models predicted, verdicts of that audit. Raises NotFoundError."""
-    finisher = aliased(Annotator)
-    row = (
-        connection.execute(
-            select(Tile.__table__, Imagery.attribution, Imagery.info, finisher.name.label("finisher"))
-            .outerjoin(Imagery, Imagery.id == Tile.imagery_id)
-            .outerjoin(finisher, finisher.id == Tile.finished_by)
-            .where(Tile.id == tile_id)
-        )
-        .mappings()
-        .first()
-    )
+    row = connection.execute(_TILE, {"tile": tile_id}).mappings().first()
     if row is None:
         msg = f"There is no tile {tile_id}."
         raise NotFoundError(msg)
@@ -70,9 +68,40 @@ def deck_of(
         "imagery": imagery,
         "features": features_of(connection, project, tile_id, audit=audit),
         "audit": None,
-        "claim": {"seconds": project.settings.claim_seconds},
+        "claim": {"seconds": project.settings.claim_seconds, "wasHeld": was_held},
         "progress": progress_of(connection, project.id, annotator_id),
     }
+
+
+_ANY_ON_TILE = (
+    select(
+        Feature.id,
+        Feature.class_id,
+        Feature.geometry,
+        Feature.verdict,
+        Feature.decision_id,
+        Feature.added_as,
+        Feature.prediction_id,
+        Prediction.score,
+        Prediction.remembered,
+        Prediction.properties,
+        Prediction.geometry.label("predicted_geometry"),
+        Prediction.class_id.label("predicted_class_id"),
+        Model.name.label("model"),
+        Decision.reason,
+        Annotator.name.label("decided_by"),
+    )
+    .join(TileFeature, TileFeature.feature_id == Feature.id)
+    .outerjoin(Prediction, Prediction.id == Feature.prediction_id)
+    .outerjoin(Run, Run.id == Prediction.run_id)
+    .outerjoin(Model, Model.id == Run.model_id)
+    .outerjoin(Decision, Decision.id == Feature.decision_id)
+    .outerjoin(Annotator, Annotator.id == Decision.annotator_id)
+    .order_by(func.abs(func.coalesce(Prediction.score, 0.5) - 0.5), Feature.id)
+    .where(TileFeature.tile_id == bindparam("tile"), Feature.withdrawn.is_(False))
+)
+# Withdrawn features and undone additions stay out.
+_ON_TILE = _ANY_ON_TILE.where(or_(Feature.prediction_id.is_not(None), Feature.verdict.is_not(None)))
 
 
 def features_of(
@@ -84,49 +113,18 @@ def features_of(
     feature_id: int | None = None,
 ) -> list[dict[str, Any]]:
     """FEATUREs of a tile (or just one of them), most uncertain first. Withdrawn ones and undone additions stay out."""
-    query = _query().where(TileFeature.tile_id == tile_id, Feature.withdrawn.is_(False))
+    query = _ON_TILE if audit is None else _ANY_ON_TILE
     if feature_id is not None:
         query = query.where(Feature.id == feature_id)
+    rows = connection.execute(query, {"tile": tile_id}).mappings().all()
     if audit is None:
-        query = query.where(or_(Feature.prediction_id.is_not(None), Feature.verdict.is_not(None)))
-        rows = connection.execute(query).mappings().all()
         return [_feature(project, row) for row in rows]
     verdicts = standing_in_audit(connection, audit)
-    rows = connection.execute(query).mappings().all()
     return [
         _blind(project, row, verdicts.get(row["id"]))
         for row in rows
         if row["prediction_id"] is not None or row["id"] in verdicts
     ]
-
-
-def _query() -> Select[Any]:
-    return (
-        select(
-            Feature.id,
-            Feature.class_id,
-            Feature.geometry,
-            Feature.verdict,
-            Feature.decision_id,
-            Feature.added_as,
-            Feature.prediction_id,
-            Prediction.score,
-            Prediction.remembered,
-            Prediction.properties,
-            Prediction.geometry.label("predicted_geometry"),
-            Prediction.class_id.label("predicted_class_id"),
-            Model.name.label("model"),
-            Decision.reason,
-            Annotator.name.label("decided_by"),
-        )
-        .join(TileFeature, TileFeature.feature_id == Feature.id)
-        .outerjoin(Prediction, Prediction.id == Feature.prediction_id)
-        .outerjoin(Run, Run.id == Prediction.run_id)
-        .outerjoin(Model, Model.id == Run.model_id)
-        .outerjoin(Decision, Decision.id == Feature.decision_id)
-        .outerjoin(Annotator, Annotator.id == Decision.annotator_id)
-        .order_by(func.abs(func.coalesce(Prediction.score, 0.5) - 0.5), Feature.id)
-    )
 
 
 def standing_in_audit(connection: Connection, audit: int) -> dict[int, RowMapping]:

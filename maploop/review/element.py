@@ -12,7 +12,7 @@ from folium.template import Template
 
 from maploop.access import LIFETIME_SECONDS
 from maploop.project import ProjectView
-from maploop.review.wire import Order
+from maploop.review.wire import FilterStatus, Order
 
 LEAFLET = "/assets/leaflet"
 OURS = "/assets/review"
@@ -115,7 +115,7 @@ def deck_configuration(
             "class": asked["class"] if asked.get("class") in project.geometry_types else None,
             "minScore": _share(asked.get("min_score")),
             "maxScore": _share(asked.get("max_score")),
-            "status": asked["status"] if asked.get("status") in ("undecided", "unsure") else None,
+            "status": asked["status"] if asked.get("status") in get_args(FilterStatus) else None,
         },
         "tile": asked.get("tile") or None,
         "audit": int(asked["audit"]) if asked.get("audit", "").isdecimal() else None,

@@ -12,7 +12,7 @@ from maploop.project import ProjectView
 from maploop.quality.samples import next_audit
 from maploop.review import claims
 from maploop.review.deck import deck_of
-from maploop.review.queue import Drawn, draw_next, finished_before, tile_row, why_nothing
+from maploop.review.queue import Drawn, draw_next, finished_before, tile_row, tile_rows, why_nothing
 from maploop.review.wire import OpenRequest
 
 
@@ -25,11 +25,11 @@ def open_tile(connection: Connection, project: ProjectView, annotator_id: int, r
         return _open_audit(connection, project, annotator_id, request)
     drawn = _drawn(connection, project, annotator_id, request)
     if drawn is None:
-        reason = why_nothing(connection, project, annotator_id, request.filter)
+        nothing = why_nothing(connection, project, annotator_id, request.filter)
         if request.back is not None:
-            reason = "There is no earlier tile of yours to go back to."
-        return {"deck": None, "nothing": {"reason": reason}}
-    deck = deck_of(connection, project, drawn.tile_id, annotator_id, drawn_by=drawn.drawn_by)
+            nothing = {"reason": "There is no earlier tile of yours to go back to.", "page": None}
+        return {"deck": None, "nothing": nothing}
+    deck = deck_of(connection, project, drawn.tile_id, annotator_id, drawn_by=drawn.drawn_by, was_held=drawn.was_held)
     return {"deck": deck}
 
 
@@ -42,7 +42,6 @@ def _drawn(connection: Connection, project: ProjectView, annotator_id: int, requ
     elif request.tile is not None:
         address = parse_tile(request.tile)
     if address is None:
-        held = [tile_row(connection, project.id, parse_tile(each)) for each in request.holding]
         return draw_next(
             connection,
             project,
@@ -50,7 +49,7 @@ def _drawn(connection: Connection, project: ProjectView, annotator_id: int, requ
             order=request.order,
             random_share=request.random_share,
             wanted=request.filter,
-            holding=[each for each in held if each is not None],
+            holding=tile_rows(connection, project.id, [parse_tile(each) for each in request.holding]),
             ahead=request.ahead,
         )
     return _by_address(connection, project, annotator_id, address, ahead=request.ahead)
@@ -63,11 +62,12 @@ def _by_address(
     if tile_id is None:
         msg = f"{address} is not a tile of {project.name!r}: its working zoom is {project.zoom}."
         raise NotFoundError(msg)
+    was_held = claims.is_held_by(connection, tile_id, annotator_id)
     if not claims.take(connection, tile_id, annotator_id, project.settings.claim_seconds, ahead=ahead):
         holder = claims.holder_of(connection, tile_id)
         msg = f"Tile {address} is held by {holder} at the moment."
         raise ClaimError(msg)
-    return Drawn(tile_id, "address")
+    return Drawn(tile_id, "address", was_held)
 
 
 def _open_audit(
@@ -86,7 +86,7 @@ def _open_audit(
         reason = "This is the last tile of the spot check."
         if not request.holding:
             reason = f"The spot check is finished, {done} of {total} tiles: see the Quality page for what it found."
-        return {"deck": None, "nothing": {"reason": reason}}
+        return {"deck": None, "nothing": {"reason": reason, "page": "quality"}}
     audit_id, address = found
     tile_id = tile_row(connection, project.id, address)
     if tile_id is None:

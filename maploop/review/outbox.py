@@ -19,6 +19,7 @@ from maploop.review.deck import features_of, standing_in_audit
 from maploop.review.progress import progress_of
 from maploop.review.wire import MAX_ENTRIES, DecisionEntry, TileEntry, parse_entry
 
+# Built once: for queries as small as these, building one takes longer than answering it.
 _TILE_AND_CLAIM = (
     select(Tile.id, Tile.status, Claim.annotator_id, Claim.expires_at)
     .outerjoin(Claim, Claim.tile_id == Tile.id)
@@ -28,6 +29,22 @@ _TILE_AND_CLAIM = (
         Tile.x == bindparam("x"),
         Tile.y == bindparam("y"),
     )
+)
+_UNDECIDED_ON_TILE = (
+    select(func.count())
+    .select_from(TileFeature)
+    .join(Feature, Feature.id == TileFeature.feature_id)
+    .where(TileFeature.tile_id == bindparam("tile"), undecided())
+)
+_DRAWN_BY = select(Claim.drawn_by).where(Claim.tile_id == bindparam("tile"))
+_CHANGE_TILE = update(Tile).where(Tile.id == bindparam("tile"))
+_EVENT = select(TileEvent.seq).where(TileEvent.id == bindparam("event"))
+_ADD_EVENT = insert(TileEvent)
+_LAST_OUTCOME = (
+    select(TileEvent.act, TileEvent.stored_at)
+    .where(TileEvent.tile_id == bindparam("tile"), TileEvent.act.in_(("approve", "return")))
+    .order_by(TileEvent.seq.desc())
+    .limit(1)
 )
 
 
@@ -134,7 +151,7 @@ class _Outbox:
         """A finished tile on which somebody decides again is open again, until it is said to be complete."""
         if desk.tile_id in self._open:
             return
-        self.connection.execute(update(Tile).where(Tile.id == desk.tile_id).values(status="open"))
+        self.connection.execute(_CHANGE_TILE, {"tile": desk.tile_id, "status": "open"})
         self._record(desk, event_id, "reopen", seconds, "address")
         self._open.add(desk.tile_id)
 
@@ -143,7 +160,7 @@ class _Outbox:
         if entry.act == "release":
             claims.release(self.connection, desk.tile_id, self.annotator_id)
             return
-        if self.connection.execute(select(TileEvent.seq).where(TileEvent.id == event_id)).first():
+        if self.connection.execute(_EVENT, {"event": event_id}).first():
             return
         if entry.audit is not None:
             is_finished = require_audit(self.connection, entry.audit, desk)
@@ -158,39 +175,30 @@ class _Outbox:
 
     def _complete(self, desk: Desk, event_id: str, seconds: float) -> None:
         """Say "nothing missing". Raises ConflictError while a feature is undecided."""
-        left = self.connection.execute(
-            select(func.count())
-            .select_from(TileFeature)
-            .join(Feature, Feature.id == TileFeature.feature_id)
-            .where(TileFeature.tile_id == desk.tile_id, undecided())
-        ).scalar_one()
+        left = self.connection.execute(_UNDECIDED_ON_TILE, {"tile": desk.tile_id}).scalar_one()
         if left:
             msg = f"Tile {desk.address} still has {left} undecided: decide them before saying that nothing is missing."
             raise ConflictError(msg)
-        drawn_by = self.connection.execute(select(Claim.drawn_by).where(Claim.tile_id == desk.tile_id)).scalar_one()
+        drawn_by = self.connection.execute(_DRAWN_BY, {"tile": desk.tile_id}).scalar_one()
         status = "approved" if _still_approved(self.connection, desk.tile_id) else "complete"
         self._record(desk, event_id, "complete", seconds, drawn_by)
-        self.connection.execute(
-            update(Tile)
-            .where(Tile.id == desk.tile_id)
-            .values(status=status, finished_by=self.annotator_id, finished_at=utc_now(), comment="")
-        )
+        finished = {"status": status, "finished_by": self.annotator_id, "finished_at": utc_now(), "comment": ""}
+        self.connection.execute(_CHANGE_TILE, {"tile": desk.tile_id, **finished})
         claims.release(self.connection, desk.tile_id, self.annotator_id)
         self._held.discard(desk.tile_id)
         self._open.discard(desk.tile_id)
         self.finished_a_tile = True
 
     def _record(self, desk: Desk, event_id: str, act: str, seconds: float, drawn_by: str) -> None:
-        self.connection.execute(
-            insert(TileEvent).values(
-                id=event_id,
-                tile_id=desk.tile_id,
-                annotator_id=self.annotator_id,
-                act=act,
-                seconds=seconds,
-                drawn_by=drawn_by,
-            )
-        )
+        event = {
+            "id": event_id,
+            "tile_id": desk.tile_id,
+            "annotator_id": self.annotator_id,
+            "act": act,
+            "seconds": seconds,
+            "drawn_by": drawn_by,
+        }
+        self.connection.execute(_ADD_EVENT, event)
 
 
 def require_audit(connection: Connection, audit_id: int, desk: Desk) -> bool:
@@ -218,12 +226,7 @@ def _standing_in(standing: dict[int, RowMapping], feature: RowMapping) -> Standi
 
 def _still_approved(connection: Connection, tile_id: int) -> bool:
     """True when the tile was approved and nothing decided since then has changed its annotations."""
-    event = connection.execute(
-        select(TileEvent.act, TileEvent.stored_at)
-        .where(TileEvent.tile_id == tile_id, TileEvent.act.in_(("approve", "return")))
-        .order_by(TileEvent.seq.desc())
-        .limit(1)
-    ).first()
+    event = connection.execute(_LAST_OUTCOME, {"tile": tile_id}).first()
     if event is None or event.act != "approve":
         return False
     changed = exists().where(

@@ -1,9 +1,9 @@
 """How far a project and one annotator are: cheap counts, asked for with every tile."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypedDict
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from db.models import Decision, Feature, Tile, TileEvent
 from db.types import utc_now
@@ -41,52 +41,51 @@ class Progress(TypedDict):
     hour: HourProgress
 
 
+# Asked for with every tile: building a query in Python would take longer than answering it.
+_OF_PROJECT: BindParameter[int] = bindparam("project")
+_BY_ANNOTATOR: BindParameter[int] = bindparam("annotator")
+_SINCE: BindParameter[datetime] = bindparam("since")
+_STATUSES = (
+    select(Tile.status, func.count(), func.count().filter(Tile.finished_by == _BY_ANNOTATOR))
+    .where(Tile.project_id == _OF_PROJECT, Tile.imagery_id.is_not(None))
+    .group_by(Tile.status)
+)
+_VERDICTS = select(Feature.verdict, func.count()).where(Feature.project_id == _OF_PROJECT).group_by(Feature.verdict)
+_HOUR_TILES = (
+    select(func.count(TileEvent.tile_id.distinct()))
+    .join(Tile, Tile.id == TileEvent.tile_id)
+    .where(
+        TileEvent.annotator_id == _BY_ANNOTATOR,
+        TileEvent.stored_at > _SINCE,
+        TileEvent.act == "complete",
+        Tile.project_id == _OF_PROJECT,
+    )
+)
+_HOUR_FEATURES = select(func.count()).where(
+    Decision.project_id == _OF_PROJECT,
+    Decision.annotator_id == _BY_ANNOTATOR,
+    Decision.stored_at > _SINCE,
+    Decision.verdict != "undo",
+    Decision.rule_id.is_(None),
+)
+
+
 def progress_of(connection: Connection, project_id: int, annotator_id: int) -> Progress:
     """The counts of PROGRESS. Tiles without imagery cannot be reviewed and do not count."""
-    statuses = dict(
-        connection.execute(
-            select(Tile.status, func.count())
-            .where(Tile.project_id == project_id, Tile.imagery_id.is_not(None))
-            .group_by(Tile.status)
-        ).all()
-    )
-    mine = connection.execute(
-        select(func.count()).where(
-            Tile.project_id == project_id, Tile.status.in_(FINISHED), Tile.finished_by == annotator_id
-        )
-    ).scalar_one()
-    verdicts = dict(
-        connection.execute(
-            select(Feature.verdict, func.count()).where(Feature.project_id == project_id).group_by(Feature.verdict)
-        ).all()
-    )
-    an_hour_ago = utc_now() - timedelta(hours=1)
-    hour_tiles = connection.execute(
-        select(func.count(TileEvent.tile_id.distinct()))
-        .join(Tile, Tile.id == TileEvent.tile_id)
-        .where(
-            TileEvent.annotator_id == annotator_id,
-            TileEvent.stored_at > an_hour_ago,
-            TileEvent.act == "complete",
-            Tile.project_id == project_id,
-        )
-    ).scalar_one()
-    hour_features = connection.execute(
-        select(func.count()).where(
-            Decision.project_id == project_id,
-            Decision.annotator_id == annotator_id,
-            Decision.stored_at > an_hour_ago,
-            Decision.verdict != "undo",
-            Decision.rule_id.is_(None),
-        )
-    ).scalar_one()
+    where = {"project": project_id, "annotator": annotator_id, "since": utc_now() - timedelta(hours=1)}
+    statuses = {status: (count, mine) for status, count, mine in connection.execute(_STATUSES, where)}
+    finished = [statuses[each] for each in FINISHED if each in statuses]
+    verdicts = dict(connection.execute(_VERDICTS, where).all())
     total = sum(verdicts.values())
     return {
         "tiles": {
-            "finished": sum(statuses.get(each, 0) for each in FINISHED),
-            "total": sum(statuses.values()),
-            "mine": mine,
+            "finished": sum(count for count, _ in finished),
+            "total": sum(count for count, _ in statuses.values()),
+            "mine": sum(mine for _, mine in finished),
         },
         "features": {"decided": total - verdicts.get(None, 0), "total": total},
-        "hour": {"tiles": hour_tiles, "features": hour_features},
+        "hour": {
+            "tiles": connection.execute(_HOUR_TILES, where).scalar_one(),
+            "features": connection.execute(_HOUR_FEATURES, where).scalar_one(),
+        },
     }

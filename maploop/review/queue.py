@@ -3,8 +3,9 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypedDict
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
 
 from db.conditions import undecided
 from db.models import Claim, Decision, Feature, Prediction, Tile, TileEvent, TileFeature
@@ -19,10 +20,14 @@ ATTEMPTS = 8
 
 @dataclass(frozen=True)
 class Drawn:
-    """A tile claimed for an annotator, and how it was found: an order's name, `returned`, `address` or `resumed`."""
+    """A tile claimed for an annotator, and how it was found: an order's name, `returned`, `address` or `resumed`.
+
+    `was_held` tells that the annotator held it before: another window may be at work on it.
+    """
 
     tile_id: int
     drawn_by: str
+    was_held: bool = False
 
 
 _TILE = select(Tile.id).where(
@@ -31,6 +36,14 @@ _TILE = select(Tile.id).where(
     Tile.x == bindparam("x"),
     Tile.y == bindparam("y"),
 )
+
+
+def tile_rows(connection: Connection, project_id: int, addresses: Sequence[TileAddress]) -> list[int]:
+    """The ids of those tiles that the project has."""
+    if not addresses:
+        return []
+    places = tuple_(Tile.z, Tile.x, Tile.y).in_([(each.z, each.x, each.y) for each in addresses])
+    return list(connection.execute(select(Tile.id).where(Tile.project_id == project_id, places)).scalars())
 
 
 def tile_row(connection: Connection, project_id: int, address: TileAddress) -> int | None:
@@ -47,7 +60,9 @@ def _fits(project: ProjectView, wanted: TileFilter) -> list[ColumnElement[bool]]
     """Conditions on a tile that make it fit the filter."""
     if wanted.is_empty:
         return []
-    condition = Feature.verdict == "unsure" if wanted.status == "unsure" else undecided()
+    condition = undecided()
+    if wanted.verdict is not None:
+        condition = and_(Feature.verdict == wanted.verdict, Feature.withdrawn.is_(False))
     if wanted.class_name is not None:
         condition = and_(condition, Feature.class_id == project.class_named(wanted.class_name).id)
     if wanted.min_score is not None or wanted.max_score is not None:
@@ -104,7 +119,7 @@ def draw_next(
         order = "random" if random.random() < random_share else "uncertainty"  # noqa: S311  not a secret
     free = _candidates(project.id, annotator_id, holding).where(*_fits(project, wanted))
     own = Tile.finished_by == annotator_id
-    if wanted.status == "unsure":
+    if wanted.verdict is not None:
         tiers: list[tuple[Select[int], str]] = [(free, order)]
     else:
         held = free.where(Claim.annotator_id == annotator_id, Claim.expires_at > utc_now(), Tile.status == "open")
@@ -121,8 +136,9 @@ def draw_next(
             if tile_id is None:
                 break
             origin = "" if drawn_by == "resumed" else drawn_by
+            was_held = claims.is_held_by(connection, tile_id, annotator_id)
             if claims.take(connection, tile_id, annotator_id, seconds, ahead=ahead, drawn_by=origin):
-                return Drawn(tile_id, drawn_by)
+                return Drawn(tile_id, drawn_by, was_held)
     return None
 
 
@@ -143,21 +159,29 @@ def finished_before(
     return TileAddress(*row) if row else None
 
 
-def why_nothing(connection: Connection, project: ProjectView, annotator_id: int, wanted: TileFilter) -> str:
-    """One sentence that says why the queue is empty for this annotator, and what to do."""
+class Nothing(TypedDict):
+    """Why there is no tile: one sentence, and the page that leads on from here, if one does."""
+
+    reason: str
+    page: Literal["import", "quality"] | None
+
+
+def why_nothing(connection: Connection, project: ProjectView, annotator_id: int, wanted: TileFilter) -> Nothing:
+    """Why the queue is empty for this annotator, and what to do."""
 
     def count(*conditions: ColumnElement[bool]) -> int:
         query = select(func.count()).select_from(Tile).where(Tile.project_id == project.id, *conditions)
         return connection.execute(query).scalar_one()
 
     if not count():
-        return "The project has no tiles yet: import imagery first."
+        return {"reason": "The project has no tiles yet: import imagery first.", "page": "import"}
     if not wanted.is_empty:
-        return "No free tile has a feature that fits the filter: widen it, or clear it."
+        return {"reason": "No free tile has a feature that fits the filter: widen it, or clear it.", "page": None}
     unfinished = count(Tile.status.in_(("open", "returned")))
     blind = count(Tile.status.in_(("open", "returned")), Tile.imagery_id.is_(None))
     if unfinished and blind == unfinished:
-        return f"The {blind} open tiles have no imagery: import imagery that covers them."
+        reason = f"{_tiles_have(blind)} no imagery: import imagery that covers {'it' if blind == 1 else 'them'}."
+        return {"reason": reason, "page": "import"}
     others = connection.execute(
         select(func.count(), func.min(Claim.expires_at), func.count(Claim.annotator_id.distinct()))
         .join(Tile, Tile.id == Claim.tile_id)
@@ -166,12 +190,18 @@ def why_nothing(connection: Connection, project: ProjectView, annotator_id: int,
     if others[0] and unfinished:
         minutes = max(1, round((others[1] - utc_now()).total_seconds() / 60))
         people = "1 other person" if others[2] == 1 else f"{others[2]} other people"
-        return (
-            f"The last {others[0]} open tiles are held by {people}; "
-            f"the next comes free in {minutes} min if it is left alone."
-        )
+        last = "The last open tile is" if others[0] == 1 else f"The last {others[0]} open tiles are"
+        return {
+            "reason": f"{last} held by {people}; the next comes free in {minutes} min if it is left alone.",
+            "page": None,
+        }
     decided = connection.execute(
         select(func.count()).select_from(Decision).where(Decision.project_id == project.id)
     ).scalar_one()
     finished = count(Tile.status.in_(("complete", "approved")))
-    return f"Every tile is finished: {finished} tiles, {decided} decisions. Next: spot check, then export."
+    reason = f"Every tile is finished: {finished} tiles, {decided} decisions. Next: spot check, then export."
+    return {"reason": reason, "page": "quality"}
+
+
+def _tiles_have(count: int) -> str:
+    return "The open tile has" if count == 1 else f"The {count} open tiles have"

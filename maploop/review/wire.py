@@ -7,11 +7,15 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from db.types import HIGHEST_KEY
 from maploop.errors import InputError
 
 Verdict = Literal["accept", "correct", "reject", "add", "unsure"]
+FilterStatus = Literal["undecided", "accept", "correct", "reject", "add", "unsure"]
 Order = Literal["uncertainty", "place", "random", "mixed"]
 MAX_ENTRIES = 500
+MAX_HOLDING = 500
+Id = Annotated[int, Field(ge=0, le=HIGHEST_KEY)]
 
 
 class Wire(BaseModel):
@@ -26,7 +30,12 @@ class TileFilter(Wire):
     class_name: str | None = Field(default=None, alias="class")
     min_score: float | None = Field(default=None, ge=0, le=1)
     max_score: float | None = Field(default=None, ge=0, le=1)
-    status: Literal["undecided", "unsure"] | None = None
+    status: FilterStatus | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict that is looked for; None when what is undecided is."""
+        return None if self.status is None or self.status == "undecided" else self.status
 
     @property
     def is_empty(self) -> bool:
@@ -39,12 +48,12 @@ class OpenRequest(Wire):
 
     tile: str | None = None
     ahead: bool = False
-    holding: list[str] = Field(default_factory=list, max_length=50)
+    holding: list[str] = Field(default_factory=list, max_length=MAX_HOLDING)
     back: str | None = None
     order: Order = "mixed"
     random_share: float = Field(default=0.2, ge=0, le=1)
     filter: TileFilter = TileFilter()
-    audit: int | None = None
+    audit: Id | None = None
 
 
 class DecisionEntry(Wire):
@@ -53,7 +62,7 @@ class DecisionEntry(Wire):
     type: Literal["decision"]
     id: UUID
     tile: str
-    feature: int | UUID | None = None
+    feature: Id | UUID | None = None
     verdict: Literal["accept", "correct", "reject", "add", "unsure", "undo"]
     reason: Literal["not_there", "duplicate", "wrong_class", "bad_imagery"] | None = None
     class_name: str = Field(alias="class")
@@ -62,7 +71,7 @@ class DecisionEntry(Wire):
     undoes: UUID | None = None
     seconds: float = Field(ge=0, le=86_400)
     made_at: datetime
-    audit: int | None = None
+    audit: Id | None = None
 
 
 class TileEntry(Wire):
@@ -74,7 +83,7 @@ class TileEntry(Wire):
     act: Literal["complete", "reopen", "release", "active"]
     seconds: float = Field(default=0, ge=0, le=864_000)
     made_at: datetime
-    audit: int | None = None
+    audit: Id | None = None
 
 
 Entry = Annotated[DecisionEntry | TileEntry, Field(discriminator="type")]

@@ -88,7 +88,7 @@ def add_sample(database: Database, progress: SampleProgress | None = None) -> No
     def report(share: float, text: str) -> None:
         progress.share, progress.text = min(share * 0.95, 0.95), text
 
-    files = make_sample(get_settings().data.resolve() / "sample", progress=report)
+    files = make_sample(get_settings().data_folder / "sample", progress=report)
     progress.text = "Importing imagery and predictions"
     with database.write() as connection:
         if NAME in list_projects(connection):

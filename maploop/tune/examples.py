@@ -14,9 +14,9 @@ from maploop.dataset.snapshot import Indices, Snapshot
 from maploop.dataset.split import Split
 from maploop.errors import ConflictError, InputError, LicenceError
 from maploop.imagery.info import ImagerySource
+from maploop.imagery.render import over_black
 from maploop.imagery.tilemath import Tile
 from maploop.predict.labels import Example, LabelledGeometry
-from maploop.predict.whole_area import over_black
 from maploop.vectors.geometry import as_geometries
 
 

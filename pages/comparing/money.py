@@ -7,7 +7,7 @@ import streamlit as st
 from maploop.compare.money import Assumptions, Economy, weigh
 from maploop.compare.sidebyside import Comparison
 from maploop.compare.spending import Speeds, corrected_shares, measured_speeds
-from maploop.dataset.prices import Price
+from maploop.prices import Price
 from maploop.quality.statistics import Metric
 from maploop.report.charts import figure_name, quality_and_cost
 from maploop.report.tables import money_table

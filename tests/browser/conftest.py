@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, Request, expect, sync_playwright
 
 from bench.server import App, free_port, start
 from tests.conftest import absent
@@ -21,6 +21,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 120_000  # a busy machine is slow; what never comes fails all the same
 LOCAL_HOSTS = {"127.0.0.1", "localhost"}
 
 
@@ -101,6 +102,9 @@ def sample_server(app_servers: AppServers) -> AppServer:
     return app_servers.start(MAPLOOP_SAMPLE="1")
 
 
+expect.set_options(timeout=PATIENCE_MS)
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     """Playwright's driver, once a session."""
@@ -147,6 +151,12 @@ class Record:
         return [url for url in self.requests if (urlsplit(url).hostname or "127.0.0.1") not in LOCAL_HOSTS]
 
 
+def until_at_rest(page: Page) -> None:
+    """Wait until Streamlit has run the page to its end, and drawn what came of it."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+
+
 @pytest.fixture
 def record() -> Record:
     """What `page` asked for and complained about."""
@@ -157,6 +167,7 @@ def record() -> Record:
 def page(chromium: Browser, record: Record, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page of 1280 x 800; fails its test in the end when anything was asked of another machine."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
     record.watch(opened)
     yield opened

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Frame, Locator, Page
+from playwright.sync_api import Error, Frame, Locator, Page
 
-WAIT_SECONDS = 15
+WAIT_SECONDS = 60  # a busy machine is slow; what never comes fails all the same
 
 
 class ReviewMap:
@@ -23,9 +23,14 @@ class ReviewMap:
             self.await_tile()
         return self
 
+    def await_map(self) -> None:
+        """Wait until the map takes keys, with a tile or without."""
+        self.page.locator(".st-key-review_map iframe").wait_for()
+        self.until(lambda: "unsaved" in self.data, "the map")
+
     def await_tile(self) -> None:
         """Wait until a tile is shown and the map takes keys."""
-        self.page.locator(".st-key-review_map iframe").wait_for(timeout=30_000)
+        self.await_map()
         self.until(lambda: bool(self.data.get("tile")), "a tile")
 
     @property
@@ -35,10 +40,14 @@ class ReviewMap:
 
     @property
     def data(self) -> dict[str, str]:
-        """`document.body.dataset` of the frame; empty while there is no frame."""
-        if not any("st_folium" in each.url for each in self.page.frames):
+        """`document.body.dataset` of the frame; empty while there is no frame, or none that stays."""
+        frame = next((each for each in self.page.frames if "st_folium" in each.url), None)
+        if frame is None:
             return {}
-        found: dict[str, str] = self.frame.evaluate("() => ({...document.body.dataset})")
+        try:
+            found: dict[str, str] = frame.evaluate("() => ({...document.body.dataset})")
+        except Error:  # the page is being left
+            return {}
         return found
 
     def number(self, name: str) -> int:
@@ -58,7 +67,7 @@ class ReviewMap:
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something to become true. Raises AssertionError."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while not condition():
+        while not _holds(condition):
             assert time.monotonic() < deadline, f"waited in vain for {what}; the map says {self.data}"
             self.page.wait_for_timeout(20)
 
@@ -73,6 +82,14 @@ class ReviewMap:
     def until_tile(self, address: object) -> None:
         """Wait until that tile is shown."""
         self.until(lambda: self.data.get("tile") == str(address), f"tile {address}")
+
+    def until_next(self, before: str) -> None:
+        """Wait until another tile is shown than the one before."""
+        self.until(lambda: self.data.get("tile", "") not in ("", before), "the next tile")
+
+    def until_ahead(self) -> None:
+        """Wait until the next tile was fetched ahead."""
+        self.until(lambda: self.data.get("ahead", "") not in ("", self.data.get("tile")), "the tile ahead")
 
     def find(self, selector: str, has_text: str | None = None) -> Locator:
         """Elements of the frame."""
@@ -112,3 +129,10 @@ class ReviewMap:
         found = self.frame.locator(selector).nth(index).bounding_box()
         assert found is not None
         return {**found, "cx": found["x"] + found["width"] / 2, "cy": found["y"] + found["height"] / 2}
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except (KeyError, StopIteration):  # there is no frame yet, or none any more
+        return False

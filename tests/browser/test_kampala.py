@@ -11,6 +11,7 @@ import shapely
 from playwright.sync_api import Page
 from sqlalchemy import func, select
 
+from bench.server import ROOT
 from db.engine import connect
 from db.models import Decision, Feature, Tile, TileFeature
 from maploop.contract import Contract, contract_of, parse_answer
@@ -25,7 +26,16 @@ def maploop(server: AppServer, *arguments: object) -> dict[str, Any]:
     """What `maploop ... --json` prints, on the app's database."""
     database = f"sqlite:///{server.data / 'maploop.sqlite'}"
     done = subprocess.run(
-        [Path(sys.executable).with_name("maploop"), *map(str, arguments), "--db", database, "--json"],
+        [
+            sys.executable,
+            "-c",
+            "from maploop.cli import main; main()",
+            *map(str, arguments),
+            "--db",
+            database,
+            "--json",
+        ],
+        cwd=ROOT,  # this tree's command on this tree's app, whatever is installed
         env={"MAPLOOP_DATA": str(server.data), "MAPLOOP_USER": "anna", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         check=False,

@@ -28,7 +28,7 @@ def test_a_tile_is_walked_by_keys_and_finished(review: ReviewMap, ground: Ground
     assert ground.verdicts() == ["accept", "reject", "unsure", "accept"]
     assert review.find(".is-current").count() == 0
     review.press("Enter")
-    review.until(lambda: review.data["tile"] != first, "the next tile")
+    review.until_next(first)
     review.until_saved()
     assert ground.acts() == ["complete"]
     assert ground.statuses().count("complete") == 1
@@ -49,7 +49,7 @@ def test_undo_goes_back_to_the_start_and_into_the_tile_before(review: ReviewMap,
     first = review.data["tile"]
     review.press("a", "x", "a", "s")
     review.finish()
-    review.until(lambda: review.data["tile"] != first, "the next tile")
+    review.until_next(first)
     second = review.data["tile"]
     review.press("a", "Backspace")
     assert review.data["decided"] == "0"
@@ -186,7 +186,7 @@ def test_the_map_is_not_loaded_again_between_tiles(review: ReviewMap) -> None:
         before = review.data["tile"]
         review.press("a", "a", "a", "a")
         review.finish()
-        review.until(lambda before=before: review.data["tile"] != before, "the next tile")  # type: ignore[misc]
+        review.until_next(before)
     assert review.frame.evaluate("() => window.same")
 
 

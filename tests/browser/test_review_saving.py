@@ -4,9 +4,9 @@ import json
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 
-from db.models import Claim
+from db.models import Claim, Tile
 from db.types import utc_now
 from maploop.project import annotator_id
 from tests.browser.conftest import AppServer
@@ -40,11 +40,11 @@ def test_a_killed_server_loses_and_doubles_nothing(review: ReviewMap, ground: Gr
 
 def test_without_a_network_work_goes_on_and_is_sent_later(review: ReviewMap, ground: Ground) -> None:
     first = review.data["tile"]
-    review.page.wait_for_timeout(500)
+    review.until_ahead()
     review.page.context.set_offline(True)
     review.press("a", "a", "a", "a", "a", "a")
     review.finish()
-    review.until(lambda: review.data["tile"] != first, "the tile fetched ahead")
+    review.until_next(first)
     review.press("x")
     assert review.data["unsaved"] == "8"
     review.page.context.set_offline(False)
@@ -137,7 +137,7 @@ def test_a_lost_claim_is_said_and_the_work_is_kept(review: ReviewMap, ground: Gr
     assert ground.verdicts() == ["accept", "reject"]
     review.press("Escape")
     review.find(".maploop-stage button", has_text="Next tile").click()
-    review.until(lambda: review.data["tile"] not in ("", tile), "another tile")
+    review.until_next(tile)
 
 
 def test_a_refused_complete_leads_back(review: ReviewMap, ground: Ground) -> None:
@@ -170,7 +170,6 @@ def test_the_tile_ahead_is_given_back_when_the_page_goes(
 ) -> None:
     review.press("a")
     review.until_saved()
-    review.page.wait_for_timeout(300)
 
     def held() -> int:
         with ground.database.read() as connection:
@@ -178,11 +177,24 @@ def test_the_tile_ahead_is_given_back_when_the_page_goes(
 
     review.until(lambda: held() == 2, "the tile to be claimed ahead")
     review.page.goto(f"{app_server.url}/import")
-    deadline = 100
-    while held() != 1 and deadline:
-        review.page.wait_for_timeout(50)
-        deadline -= 1
-    assert held() == 1  # the tile with a decision on it stays
+    review.until(lambda: held() == 1, "the tile ahead to be given back, while that with a decision on it stays")
+
+
+def test_a_second_browser_of_the_same_person_does_not_give_the_tile_away(
+    review: ReviewMap, ground: Ground, app_server: AppServer, chromium: Browser
+) -> None:
+    tile = review.data["tile"]
+    elsewhere = chromium.new_context()
+    other = ReviewMap(elsewhere.new_page(), app_server.url).open("?order=place")
+    assert other.data["tile"] == tile
+    other.page.goto(f"{app_server.url}/import")
+    other.page.get_by_role("heading", name="Import").wait_for()
+    elsewhere.close()
+    with ground.database.read() as connection:
+        held = connection.execute(select(Tile.x).join(Claim, Claim.tile_id == Tile.id)).scalars().all()
+    assert int(tile.split("/")[1]) in held
+    review.press("a")
+    review.until_saved()
 
 
 def test_decisions_of_one_person_are_not_sent_as_anothers(

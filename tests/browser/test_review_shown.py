@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
-from db.models import AuditSample, Feature, Prediction, Tile
+from db.models import AuditSample, Feature, Prediction, Tile, TileFeature
 from maploop.project import annotator_id
 from tests.browser.conftest import AppServer, Record
 from tests.browser.review_ground import lay
 from tests.browser.review_map import ReviewMap
-from tests.builders import a_decision, a_run, a_sample
+from tests.builders import a_claim, a_decision, a_run, a_sample
 
 EVIL = "<img src=x onerror=\"window.top.hacked=1;window.hacked=1\">'</script><script>hacked=1</script>{{'x'}}\u2028_a1"
 
@@ -53,11 +53,13 @@ def test_a_narrow_window_holds_everything(app_server: AppServer, page: Page) -> 
         box = review.box(selector)
         assert frame["x"] <= box["x"]
         assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
-    page.wait_for_timeout(200)
-    top, bottom = review.box(".maploop-top"), review.box(".maploop-buttons")
-    tile = review.box(".leaflet-maploop-frame-pane path")
-    assert tile["y"] >= top["y"] + top["height"] - 2
-    assert tile["y"] + tile["height"] <= bottom["y"] + 2
+
+    def is_clear() -> bool:
+        top, bottom = review.box(".maploop-top"), review.box(".maploop-buttons")
+        tile = review.box(".leaflet-maploop-frame-pane path")
+        return bool(tile["y"] >= top["y"] + top["height"] - 2 and tile["y"] + tile["height"] <= bottom["y"] + 2)
+
+    review.until(is_clear, "the tile to lie between what stands above and below")
 
 
 def test_what_another_person_decided_is_locked_until_overruled(app_server: AppServer, page: Page) -> None:
@@ -114,14 +116,19 @@ def test_a_spot_check_is_blind_and_counts(app_server: AppServer, page: Page) -> 
     first = review.data["tile"]
     review.press("a", "x")
     review.finish()
-    review.until(lambda: review.data["tile"] != first, "the second tile of the sample")
+    review.until_next(first)
     assert "Spot check 2 of 2" in review.text(".maploop-chips")
+    assert "2 of 2 tiles · 0 mine" in review.text(".maploop-figures")
+    assert review.find(".is-question").count() == 0
     review.press("a", "a", "Backspace", "a")
     review.finish()
     review.find(".maploop-stage").wait_for()
     assert "The spot check is finished" in review.text(".maploop-stage")
     review.until_saved()
     assert [each["audit_id"] is not None for each in ground.decisions()].count(True) == 6
+    review.find(".maploop-stage button", has_text="To the spot checks").click()
+    page.get_by_role("heading", name="Quality").wait_for()
+    assert "project=" in page.url
 
 
 def test_a_decision_on_a_feature_across_the_border_is_known_on_the_next_tile(app_server: AppServer, page: Page) -> None:
@@ -129,26 +136,59 @@ def test_a_decision_on_a_feature_across_the_border_is_known_on_the_next_tile(app
     review = ReviewMap(page, app_server.url).open("?order=place")
     first = review.data["tile"]
     edge = 1.0 if first == str(ground.tiles[0]) else 0.0
-    review.page.wait_for_timeout(300)
+    review.until_ahead()
     review.press("a", "n")
     for x, y in ((-0.04, 0.5), (0.04, 0.5), (0.04, 0.6), (-0.04, 0.6)):
         review.click(edge + x, y)
     review.press("Enter")
     review.until_saved()
     review.finish()
-    review.until(lambda: review.data["tile"] != first, "the neighbour")
+    review.until_next(first)
     assert review.data["total"] == "2"
     assert review.data["decided"] == "1"
 
 
-def test_a_tile_held_by_somebody_else_is_said_to_be(app_server: AppServer, page: Page) -> None:
+def test_an_address_without_a_tile_is_said_to_be_one(app_server: AppServer, page: Page) -> None:
     lay(app_server.data, tiles=1, features=1)
     review = ReviewMap(page, app_server.url).open("?tile=19/1/1", wait=False)
-    page.locator(".st-key-review_map iframe").wait_for()
-    review.until(lambda: bool(review.data.get("unsaved")), "the map")
+    review.await_map()
     review.find(".maploop-stage h2", has_text="Tile 19/1/1").wait_for()
     review.press("Enter")
     review.await_tile()
+
+
+def test_a_tile_held_by_somebody_else_is_said_to_be(app_server: AppServer, page: Page) -> None:
+    ground = lay(app_server.data, tiles=2, features=1)
+    held, free = ground.tiles
+    with ground.database.write() as connection:
+        a_claim(connection, held, annotator_id(connection, "ben"))
+    review = ReviewMap(page, app_server.url).open(f"?tile={held}", wait=False)
+    review.await_map()
+    review.find(".maploop-stage", has_text=f"Tile {held} is held by ben at the moment.").wait_for()
+    review.press("Enter")
+    review.until_tile(free)
+
+
+def test_looking_through_what_was_decided_shows_each_tile_once(app_server: AppServer, page: Page) -> None:
+    ground = lay(app_server.data, tiles=3, features=2)
+    with ground.database.write() as connection:
+        anna = annotator_id(connection, "anna")
+        for tile in ground.tiles:
+            on_tile = select(TileFeature.feature_id).where(TileFeature.tile_id == tile.id).order_by("feature_id")
+            rejected, accepted = connection.execute(on_tile).scalars()
+            a_decision(connection, ground.project, tile, rejected, "reject", anna)
+            a_decision(connection, ground.project, tile, accepted, "accept", anna)
+            connection.execute(update(Tile).where(Tile.id == tile.id).values(status="complete", finished_by=anna))
+    review = ReviewMap(page, app_server.url).open("?status=reject&order=place")
+    for tile in ground.tiles:
+        review.until_tile(tile)
+        assert "rejected" in review.text(".maploop-marks")
+        here = review.data["index"]
+        review.press("ArrowRight")
+        assert review.data["index"] == here  # the other one was accepted
+        review.finish()
+    review.find(".maploop-stage", has_text="You have looked at every free tile that fits the filter.").wait_for()
+    assert ground.statuses() == ["complete"] * 3
 
 
 def test_requests_never_leave_the_machine(app_server: AppServer, page: Page, record: Record) -> None:

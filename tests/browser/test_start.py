@@ -35,7 +35,7 @@ def test_a_first_start_makes_the_sample_project_and_then_shows_it(
 ) -> None:
     server = app_servers.start(MAPLOOP_SAMPLE="1")
     page.goto(server.url)
-    expect(page.locator(".st-key-next")).to_be_visible(timeout=200_000)
+    expect(page.locator(".st-key-next")).to_be_visible(timeout=600_000)
     database = connect(f"sqlite:///{server.data / 'maploop.sqlite'}")
     with database.read() as connection:
         assert len(list_projects(connection)) == 1

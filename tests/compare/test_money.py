@@ -9,8 +9,8 @@ from maploop.compare.money import Assumptions, Economy, weigh
 from maploop.compare.sidebyside import Comparison
 from maploop.compare.spending import Speeds, Spent, corrected_shares, measured_speeds
 from maploop.database import Database
-from maploop.dataset.prices import Price
 from maploop.errors import InputError
+from maploop.prices import Price
 from maploop.quality.statistics import Metric
 from tests.builders import a_decision, a_person, a_prediction, a_project, a_tile, a_tile_event
 from tests.compare.ground import GUESSED, compared

@@ -89,7 +89,7 @@ def test_tiles_without_imagery_stay_out_of_formats_with_pictures(local_ground: G
     report = exported(local_ground, "openai", tmp_path / "out")
     assert report.refused == {"no imagery covers them": [f"19/{FIRST.x}/{FIRST.y}"]}
     local_ground.change(update(TileRow).values(imagery_id=None))
-    with pytest.raises(InputError, match="No tile can go into a yolo export: no imagery covers them"):
+    with pytest.raises(InputError, match="No tile can go into the yolo export: no imagery covers them"):
         exported(local_ground, "yolo", tmp_path / "other")
 
 

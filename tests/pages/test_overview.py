@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from db.engine import Database
-from maploop.overview import PageName
+from maploop.next_step import PageName
 from maploop.project import ProjectView
 from pages import links
 from tests.builders import a_decision, a_person, a_prediction, a_project, a_tile, a_tile_event
@@ -48,6 +48,16 @@ def test_without_a_project_the_page_says_what_to_do(sqlite_database: Database) -
     app = page()
     assert not app.exception
     assert any("no project yet" in each.value for each in app.info)
+
+
+def test_a_project_that_is_not_there_is_said_to_be_missing(under_way: ProjectView) -> None:
+    app = AppTest.from_file(PAGE, default_timeout=30)
+    app.query_params["project"] = "Nowhere"
+    app.run()
+    assert not app.exception
+    assert "There is no project 'Nowhere'" in app.warning[0].value.replace("\\", "")
+    assert app.query_params["project"] == under_way.name
+    assert not app.run().warning
 
 
 def test_an_empty_project_shows_its_next_step_and_no_figures(sqlite_database: Database) -> None:

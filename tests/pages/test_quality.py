@@ -189,6 +189,9 @@ def test_a_tile_in_doubt_is_named_when_it_cannot_be_approved(sqlite_database: Da
     app.button(key="approve_tile").click().run()
     assert not app.exception
     assert str(tile) in app.error[0].value.replace("\\", "")
+    app.button(key="approve_sample").click().run()
+    assert not app.success
+    assert "0 tiles approved" in app.warning[0].value
     assert statuses(sqlite_database) == ["complete"]
 
 

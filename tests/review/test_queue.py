@@ -103,6 +103,28 @@ def test_a_filter_leaves_out_tiles_without_a_fitting_feature(ground: Ground) -> 
     assert ground.open("anna", filter={"minScore": 0.7, "maxScore": 0.8})["deck"] is not None
 
 
+@pytest.mark.parametrize("verdict", ["accept", "reject", "unsure"])
+def test_a_filter_finds_what_was_decided_on_finished_tiles_too(ground: Ground, verdict: str) -> None:
+    first, second = list(ground.features)[:2]
+    finish(ground, "anna", second)
+    feature = ground.feature("bob", second, ground.features[second][0])
+    ground.send("bob", decision(second, feature["id"], verdict, standing=feature["standing"]))
+    ground.send("bob", act(second, "complete"))
+    wanted = {"status": verdict, "class": "building"}
+    assert ground.deck("bob", filter=wanted, holding=[first])["tile"]["address"] == second
+    assert ground.open("bob", filter=wanted, holding=[first, second])["deck"] is None
+    assert ground.open("bob", filter={"status": "correct"})["deck"] is None
+
+
+def test_what_another_window_of_the_same_person_held_already_is_said_to_be(ground: Ground) -> None:
+    first = ground.deck("anna")
+    again = ground.deck("anna")
+    by_address = ground.deck("anna", tile=first["tile"]["address"])
+    other = ground.deck("bob")
+    assert again["tile"]["address"] == first["tile"]["address"] != other["tile"]["address"]
+    assert [each["claim"]["wasHeld"] for each in (first, again, by_address, other)] == [False, True, True, False]
+
+
 def test_a_returned_tile_comes_first_to_whoever_finished_it(ground: Ground) -> None:
     last = f"19/{FIRST.x + 3}/{FIRST.y}"
     finish(ground, "anna", last)
@@ -133,7 +155,9 @@ def test_nothing_left_says_why(ground: Ground) -> None:
         finish(ground, "anna", tile)
     assert "held by 1 other person" in ground.open("anna")["nothing"]["reason"]
     finish(ground, "bob", tiles[0])
-    assert ground.open("anna")["nothing"]["reason"].startswith("Every tile is finished: 4 tiles, 16 decisions")
+    nothing = ground.open("anna")["nothing"]
+    assert nothing["reason"].startswith("Every tile is finished: 4 tiles, 16 decisions")
+    assert nothing["page"] == "quality"
 
 
 def test_tiles_without_imagery_are_not_handed_out_and_said_so(ground: Ground) -> None:

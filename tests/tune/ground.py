@@ -1,10 +1,13 @@
 """A project on painted ground: red houses on green, decided and approved, on tiles of all splits."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import rasterio
 import shapely
 from numpy.typing import NDArray
+from rasterio.transform import from_bounds
 from sqlalchemy import select
 
 from db.models import Tile as TileRow
@@ -14,11 +17,13 @@ from maploop.dataset.split import Split
 from maploop.imagery.info import ImagerySource, SourceInfo
 from maploop.imagery.tilemath import Tile, from_pixels
 from maploop.project import GeometryType, ProjectView
+from maploop.sample.town import write_features
 from tests.builders import CORNER, PlacedTile, a_decision, a_person, a_project, a_tile, some_imagery
 
 SIZE = 512
 CLASSES: tuple[tuple[str, GeometryType], ...] = (("building", "polygon"),)
 SPLITS: tuple[Split, ...] = ("train", "train", "validation", "test")
+ENOUGH_TO_TUNE: tuple[Split, ...] = ("train",) * 10 + ("validation",) * 2 + ("test",)
 
 
 def houses(column: int) -> list[tuple[int, int, int, int]]:
@@ -86,3 +91,27 @@ def lay_ground(database: Database, *, may_train: bool = True, splits: tuple[Spli
                 a_decision(connection, project, tile, None, "add", anna, geometry=outline)
         assert connection.execute(select(TileRow.id)).first()
     return Ground(database, project, Painted(), splits)
+
+
+def painted_files(folder: Path, tiles: int) -> tuple[Path, Path]:
+    """A GeoTIFF of so many tiles, and a GeoJSON with the outlines of its houses."""
+    painted = Painted()
+    row = [Tile(CORNER.z, CORNER.x + column, CORNER.y) for column in range(tiles)]
+    picture = np.concatenate([painted.read(tile, SIZE) for tile in row], axis=1)[..., :3]
+    left, bottom, _, top = row[0].mercator_bounds
+    right = row[-1].mercator_bounds[2]
+    imagery = folder / "houses.tif"
+    profile = {"driver": "GTiff", "width": tiles * SIZE, "height": SIZE, "count": 3, "dtype": "uint8"}
+    transform = from_bounds(left, bottom, right, top, tiles * SIZE, SIZE)
+    with rasterio.open(imagery, "w", **profile, crs="EPSG:3857", transform=transform) as raster:
+        raster.write(np.moveaxis(picture, 2, 0))
+    truth = folder / "truth.geojson"
+    write_features(
+        truth,
+        (
+            (from_pixels(shapely.box(*box), tile, SIZE), {"class": "building"})
+            for column, tile in enumerate(row)
+            for box in houses(column)
+        ),
+    )
+    return imagery, truth

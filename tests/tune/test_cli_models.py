@@ -4,20 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import rasterio
-import shapely
-from rasterio.transform import from_bounds
 from sqlalchemy import update
 
 from db.models import Tile as TileRow
 from db.shared import shared
 from maploop.cli import run
-from maploop.imagery.tilemath import Tile, from_pixels
-from maploop.sample.town import write_features
 from tests.builders import CORNER
-from tests.tune.ground import SIZE, Painted, houses
+from tests.tune.ground import painted_files
 
 TILES = 4
 
@@ -25,26 +19,7 @@ TILES = 4
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     """A GeoTIFF of four tiles, and the outlines of its houses."""
-    painted = Painted()
-    tiles = [Tile(CORNER.z, CORNER.x + column, CORNER.y) for column in range(TILES)]
-    picture = np.concatenate([painted.read(tile, SIZE) for tile in tiles], axis=1)[..., :3]
-    left, bottom, _, top = tiles[0].mercator_bounds
-    right = tiles[-1].mercator_bounds[2]
-    imagery = tmp_path / "houses.tif"
-    profile = {"driver": "GTiff", "width": TILES * SIZE, "height": SIZE, "count": 3, "dtype": "uint8"}
-    transform = from_bounds(left, bottom, right, top, TILES * SIZE, SIZE)
-    with rasterio.open(imagery, "w", **profile, crs="EPSG:3857", transform=transform) as raster:
-        raster.write(np.moveaxis(picture, 2, 0))
-    truth = tmp_path / "truth.geojson"
-    write_features(
-        truth,
-        (
-            (from_pixels(shapely.box(*box), tile, SIZE), {"class": "building"})
-            for column, tile in enumerate(tiles)
-            for box in houses(column)
-        ),
-    )
-    return imagery, truth
+    return painted_files(tmp_path, TILES)
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The app's own routes: no token, no pixels and no decisions; nothing a browser sends brings them down."""
 
 import io
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,25 @@ def test_a_body_that_is_not_understood_is_refused_in_one_line(
     assert "\n" not in answer.json()["error"]
 
 
+@pytest.mark.parametrize("audit", [-1, 2**63, 10**30])
+def test_a_number_that_is_no_key_is_refused_in_one_line(ground: Ground, client: TestClient, audit: int) -> None:
+    answer = client.post("/api/review/open", content=b'{"audit": %d}' % audit, headers=bearer(ground))
+    assert (answer.status_code, answer.json()["error"][:6]) == (400, "audit:")
+    client.post("/api/review/open", json={"tile": str(FIRST)}, headers=bearer(ground))
+    entry = decision(str(FIRST), 1, "reject")
+    for field in ("audit", "feature"):
+        body = json.dumps({"entries": [entry | {field: audit}]})
+        refused = client.post("/api/review/outbox", content=body, headers=bearer(ground)).json()["refused"]
+        assert [each["code"] for each in refused] == ["invalid"]
+
+
 def test_a_body_without_end_is_cut_off(ground: Ground, client: TestClient) -> None:
     answer = client.post("/api/review/outbox", content=b" " * 5_000_000, headers=bearer(ground))
     assert (answer.status_code, "larger than" in answer.json()["error"]) == (400, True)
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=10), children, max_size=4),
     max_leaves=12,
 )
@@ -133,6 +146,7 @@ def test_pixels_need_a_token_of_the_imagerys_project(
     address = f"/tiles/{imagery}/{FIRST}"
     own = issue_token(Grant(ground.people["anna"], project.id))
     assert client.get(address).status_code == 401
+    assert client.get(f"/tiles/{10**30}/{FIRST}?token={own}").status_code == 401
     assert client.get(address, params={"token": token(ground)}).status_code == 401
     answer = client.get(address, params={"token": own})
     assert answer.status_code == 200

@@ -1,6 +1,6 @@
 """OpenAI vision fine-tuning: chat JSONL, a line a tile, the picture as a data URL."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,19 @@ def answer_for(snapshot: Snapshot, tile: Tile, features: Indices, classes: Indic
     return render_answer(truth, tile, snapshot.contract)
 
 
+def right_answers(snapshot: Snapshot, tiles: Indices) -> Iterator[tuple[int, str]]:
+    """Some tiles, given by index, each with the answer that a perfect model would give."""
+    on_tile = annotations_by_tile(snapshot)
+    nothing = np.zeros(0, dtype=np.int64)
+    features = snapshot.features
+    for tile in tiles.tolist():
+        drawn = on_tile.get(tile, nothing)
+        yield tile, answer_for(snapshot, snapshot.tile(tile), drawn, features.class_index, features.geometries)
+
+
 def write_openai(job: Job) -> None:
     """`train.jsonl` and `validation.jsonl`, or the split asked for; checked against the vendor's limits."""
     snapshot = job.snapshot
-    on_tile = annotations_by_tile(snapshot)
-    nothing = np.zeros(0, dtype=np.int64)
     splits = job.splits("train", "validation")
     total = sum(len(job.tiles[split]) for split in splits)
     tokens: dict[str, int] = {}
@@ -51,12 +59,8 @@ def write_openai(job: Job) -> None:
         name = f"{split}.jsonl"
         tokens[split] = 0
         with job.path(name).open("wb") as file:
-            for tile in job.tiles[split].tolist():
+            for tile, answer in right_answers(snapshot, job.tiles[split]):
                 job.step(done, total, f"Writing {name}")
-                features = snapshot.features
-                answer = answer_for(
-                    snapshot, snapshot.tile(tile), on_tile.get(tile, nothing), features.class_index, features.geometries
-                )
                 file.write(training_line(snapshot.contract, job.picture(tile), answer))
                 tokens[split] += line_tokens(snapshot.contract, answer, ESTIMATED_FOR)
                 done += 1

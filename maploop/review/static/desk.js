@@ -1,10 +1,11 @@
 /** Which tile is under review: opening, the next one ahead of need, finishing, going back, and holding on to claims. */
 
-import { TileUnderReview } from "./tile.js";
+import { TileUnderReview, wantedVerdict } from "./tile.js";
 
 const FRESH = 0.85; // of a lease: a tile fetched ahead longer ago than that may be somebody else's by now
 const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
-const MOST_HELD = 50;
+const MOST_HELD = 500;
+const PAGES = { import: "Import imagery", quality: "To the spot checks" };
 
 /** @typedef {{tile: TileUnderReview, at: number}} Waiting  a tile claimed ahead, and when */
 
@@ -15,7 +16,8 @@ export class Desk {
    * @param {import("./view.js").View} view
    * @param {string} owner
    * @param {{show: (tile: TileUnderReview, how: object) => void, cover: (content: object | null) => void,
-   *          progress: (progress: import("./types.js").Progress) => void}} tell
+   *          ahead: (address: string) => void, progress: (progress: import("./types.js").Progress) => void, clearFilter: () => void,
+   *          visit: (page: "import" | "quality") => void}} tell
    */
   constructor(api, outbox, view, owner, tell) {
     Object.assign(this, { api, outbox, view, tell });
@@ -26,6 +28,7 @@ export class Desk {
     /** @type {Waiting[]} */
     this.waiting = [];
     this.left = new Set();
+    this.seen = new Set(); // looking for a verdict: a tile goes on to fit after it was looked at
     this.turn = 0;
     this.checked = 0;
     this.options = null;
@@ -55,12 +58,13 @@ export class Desk {
     else if (answer.deck) this.#opened(answer.deck, { back, isRefresh });
     else if (back) this.tell.show(this.tile, { message: answer.nothing.reason });
     else if (this.left.size) this.#takeUpWhatWasLeft();
-    else this.#nothing(answer.nothing.reason);
+    else this.#nothing(answer.nothing);
   }
 
   /** Say "nothing missing", and go on to the next tile. @param {number} seconds */
   finish(seconds) {
     const { tile } = this;
+    if (wantedVerdict(this.options.filter) !== null) this.seen.add(tile.address);
     if (tile.deck.audit) this.checked = tile.deck.audit.done + 1;
     if (tile.isFinished) this.outbox.release([tile.address]);
     else this.outbox.put({ type: "tile", act: "complete", tile: tile.address, seconds, audit: tile.audit });
@@ -88,6 +92,7 @@ export class Desk {
   reconsider() {
     this.giveBack();
     this.left.clear();
+    this.seen.clear();
     if (this.tile) this.#fetchAhead();
     else this.open();
   }
@@ -96,7 +101,8 @@ export class Desk {
   giveBack({ all = false } = {}) {
     const pending = new Set(this.outbox.tiles);
     const unused = [...this.waiting.map((each) => each.tile), ...(all && this.tile ? [this.tile] : [])];
-    const addresses = unused.filter((tile) => tile.audit === null && !tile.touched.size && !pending.has(tile.address));
+    const isFree = (tile) => tile.audit === null && !tile.touched.size && !pending.has(tile.address) && !tile.deck.claim.wasHeld;
+    const addresses = unused.filter(isFree);
     this.waiting = [];
     for (const tile of unused) if (tile !== this.tile) this.#unlock(tile.address);
     this.outbox.release(addresses.map((tile) => tile.address));
@@ -167,6 +173,7 @@ export class Desk {
     this.#lock(tile.address);
     this.tell.cover(null);
     this.tell.show(tile, how);
+    this.#tellAhead();
     this.#fetchAhead();
   }
 
@@ -180,24 +187,32 @@ export class Desk {
     if (!deck) return;
     const isWanted = options === this.options && this.tile && deck.tile.address !== this.tile.address;
     if (!isWanted) {
-      if (deck.tile.address !== this.tile?.address && deck.audit === null) this.outbox.release([deck.tile.address]);
+      if (deck.tile.address !== this.tile?.address && deck.audit === null && !deck.claim.wasHeld) this.outbox.release([deck.tile.address]);
       if (options !== this.options) this.#fetchAhead();
       return;
     }
     this.waiting.push({ tile: this.#tileOf(deck), at: Date.now() });
     this.#lock(deck.tile.address);
+    this.#tellAhead();
     this.view.warm(deck);
+  }
+
+  #tellAhead() {
+    this.tell.ahead(this.waiting[0]?.tile.address ?? "");
   }
 
   async #ask({ tile, back, ahead }) {
     const { order, randomShare, filter, audit } = this.options;
     const here = [this.tile?.address, ...this.waiting.map((each) => each.tile.address), ...this.outbox.tiles];
     const elsewhere = tile || back ? [] : await this.#openElsewhere();
-    const holding = [...new Set([...here, ...elsewhere, ...this.left])].filter(Boolean).slice(0, MOST_HELD);
+    const seen = [...this.seen].reverse(); // the latest first
+    const holding = [...new Set([...here, ...elsewhere, ...this.left, ...seen])].filter(Boolean).slice(0, MOST_HELD);
     return this.api.post("open", { tile, back, ahead, holding, order, randomShare, filter, audit });
   }
 
   #tileOf(deck) {
+    const ours = [this.tile, ...this.waiting.map((each) => each.tile)].find((each) => each?.address === deck.tile.address);
+    if (ours) deck.claim.wasHeld = ours.deck.claim.wasHeld;
     return new TileUnderReview(deck, this.options.stepping, this.options.filter);
   }
 
@@ -224,13 +239,19 @@ export class Desk {
     this.tell.cover({ kind: "error", title: wanted.tile ? `Tile ${wanted.tile}` : "The tile cannot be opened", text: error.message, actions });
   }
 
-  #nothing(reason) {
+  #nothing({ reason, page }) {
     this.#leaveCurrent();
     this.tell.show(null, {});
-    const actions = [{ label: "Look again", act: () => this.open() }];
+    const again = () => {
+      this.seen.clear();
+      this.open();
+    };
+    const actions = [{ label: "Look again", act: again }];
+    const why = this.seen.size ? "You have looked at every free tile that fits the filter." : reason;
     if (Object.values(this.options.filter).some((value) => value !== null)) actions.unshift({ label: "Clear the filter", act: () => this.tell.clearFilter() });
+    if (page) actions.unshift({ label: PAGES[page], act: () => this.tell.visit(page) });
     if (this.options.audit === null) actions.push({ label: "Previous tile", act: () => this.goBack() });
-    this.tell.cover({ kind: "empty", title: "Nothing left for you", text: reason, actions });
+    this.tell.cover({ kind: "empty", title: "Nothing left for you", text: why, actions });
   }
 
   #takeUpWhatWasLeft() {

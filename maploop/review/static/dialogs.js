@@ -60,7 +60,7 @@ export function askFilter(classes, { filter, order, stepping }, choose) {
     return [element, make("label", {}, make("span", { text: label }), element)];
   };
   const [name, nameLabel] = select("Class", [["", "every class"], ...classes.map((each) => [each.name, each.name])], filter.class);
-  const [status, statusLabel] = select("Status", [["", "every status"], ["undecided", "undecided"], ["unsure", "unsure"]], filter.status);
+  const [status, statusLabel] = select("Status", [["", "every status"], ["undecided", "undecided"], ...Object.entries(VERDICT_WORDS)], filter.status);
   const [low, lowLabel] = score("Score from", filter.minScore);
   const [high, highLabel] = score("Score to", filter.maxScore);
   const orders = [["mixed", "mixed: some at random"], ["uncertainty", "most uncertain first"], ["place", "place by place"], ["random", "at random"]];

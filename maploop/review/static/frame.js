@@ -33,6 +33,14 @@ export class Frame {
     this.page.history.replaceState(this.page.history.state, "", address);
   }
 
+  /** Leave for another page of the app, with the same project. @param {string} name */
+  visit(name) {
+    const address = new URL(name, this.page.location.href);
+    address.searchParams.set("project", new URL(this.page.location.href).searchParams.get("project") ?? "");
+    // The frame may not navigate the page, a link of the page's own may.
+    Object.assign(this.page.document.createElement("a"), { href: address.href }).click();
+  }
+
   /** What tests and tools read. @param {Record<string, string | number>} values */
   publish(values) {
     for (const [name, value] of Object.entries(values)) {

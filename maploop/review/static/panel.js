@@ -40,6 +40,7 @@ export class Panel {
   /** @param {import("./tile.js").TileUnderReview | null} tile @param {boolean} isFiltered */
   showTile(tile, isFiltered) {
     write(this.where, tile ? tile.address : "no tile");
+    this.card.element.hidden = this.meter.hidden = tile === null;
     const { audit, tile: about } = tile?.deck ?? {};
     const chips = [];
     if (audit) chips.push(["audit", `Spot check ${Math.min(audit.done + 1, audit.total)} of ${audit.total}`]);

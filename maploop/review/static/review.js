@@ -97,6 +97,8 @@ export class Review {
       show: (tile, how) => this.#show(tile, how),
       cover: (content) => this.notices.cover(content),
       progress: (progress) => this.progressed(progress),
+      ahead: (address) => this.frame.publish({ ahead: address }),
+      visit: (page) => this.frame.visit(page),
       clearFilter: () => this.#choose({ filter: { class: null, minScore: null, maxScore: null, status: null } }),
     });
     this.attention = new Attention(() => this.#worked());
@@ -207,7 +209,7 @@ export class Review {
       this.notices.say(`${left.length} still undecided${outside ? `, ${outside} of them outside the filter` : ""}: the tile is not done yet.`, "warning");
       return;
     }
-    if (!tile.isFinished && this.progress) {
+    if (!tile.isFinished && this.progress && tile.audit === null) {
       this.progress.tiles.mine += 1;
       this.progress.tiles.finished += 1;
       this.progress.hour.tiles += 1;
@@ -222,6 +224,7 @@ export class Review {
     if (tile === this.shown) return;
     this.shaping.drop();
     this.deciding.pendingReject = null;
+    if (!isRefresh) this.notices.dismissQuestion();
     this.shown = tile;
     this.#hide(false);
     if (!tile) {

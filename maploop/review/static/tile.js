@@ -67,15 +67,12 @@ export class TileUnderReview {
 
   /** Whether a feature fits the whole filter. @param {Feature} feature */
   fits(feature) {
-    const { status } = this.filter;
-    if (status === "unsure" && feature.verdict !== "unsure") return false;
-    if (status === "undecided" && feature.verdict !== null) return false;
-    return this.isOfInterest(feature);
+    return (this.filter.status === null || feature.verdict === wantedVerdict(this.filter)) && this.isOfInterest(feature);
   }
 
   /** The next feature that asks for attention, from the current one onwards and round; null when there is none. */
   nextOpen() {
-    const verdict = this.filter.status === "unsure" ? "unsure" : null;
+    const verdict = wantedVerdict(this.filter);
     return this.#seek(1, (feature) => feature.verdict === verdict && this.isOfInterest(feature));
   }
 
@@ -84,10 +81,14 @@ export class TileUnderReview {
     return this.#seek(step, (feature) => feature.verdict === null);
   }
 
-  /** The neighbour in stepping order, decided or not, among those whose class and score fit (all, when none does). */
+  /**
+   * The neighbour in stepping order among those whose class and score fit, decided or not unless a verdict is looked for
+   * (all, when none fits).
+   */
   neighbour(step) {
-    const some = this.all.some((feature) => this.isOfInterest(feature));
-    return this.#seek(step, (feature) => !some || this.isOfInterest(feature));
+    const fits = (feature) => (wantedVerdict(this.filter) === null ? this.isOfInterest(feature) : this.fits(feature));
+    const some = this.all.some(fits);
+    return this.#seek(step, (feature) => !some || fits(feature));
   }
 
   #seek(step, wanted) {
@@ -192,6 +193,11 @@ export class TileUnderReview {
       audit: this.audit, ...rest,
     };
   }
+}
+
+/** The verdict that a filter looks for; null when it is after what is undecided. @param {Filter} filter */
+export function wantedVerdict({ status }) {
+  return status === "undecided" ? null : status;
 }
 
 /** How a feature stands, to go back to. @returns {import("./types.js").Before} */

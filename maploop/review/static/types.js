@@ -37,7 +37,7 @@
  *             finishedBy: string | null}} tile
  * @property {{id: number, attribution: string, minZoom: number | null, maxZoom: number | null} | null} imagery
  * @property {Feature[]} features
- * @property {{seconds: number}} claim
+ * @property {{seconds: number, wasHeld: boolean}} claim   wasHeld: by the same person, before this window asked
  * @property {{id: number, done: number, total: number} | null} audit
  * @property {Progress} progress
  *
@@ -45,7 +45,7 @@
  * @property {string | null} class
  * @property {number | null} minScore
  * @property {number | null} maxScore
- * @property {"undecided" | "unsure" | null} status
+ * @property {"undecided" | Verdict | null} status
  *
  * @typedef {object} Entry               one entry of the outbox: a decision or an act about a tile
  * @property {"decision" | "tile"} type

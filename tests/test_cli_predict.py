@@ -1,0 +1,155 @@
+"""`maploop model` and `maploop predict` with a chat model, as a pipeline calls them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from db.models import Tile as TileRow
+from db.shared import shared
+from maploop.cli import run
+from maploop.prices import load_prices
+from tests.builders import CORNER
+from tests.tune.ground import painted_files
+from tests.vendor import KEY, Vendor, server_error
+
+TILES = 6
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """A server that answers that nothing is there."""
+    with Vendor() as vendor:
+        yield vendor
+
+
+@pytest.fixture
+def town(
+    sqlite_url: str, tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Vendor:
+    """A project with imagery and truth, its last two tiles of the test split, and a model `eyes`."""
+    monkeypatch.setenv("TOWN_KEY", KEY)
+    imagery, truth = painted_files(tmp_path, TILES)
+    said(capsys, "project", "create", "Town", "--class", "building:polygon", "--zoom", "19", "--seed", "s")
+    said(capsys, "import", "imagery", "Town", str(imagery))
+    with shared(sqlite_url).write() as connection:
+        connection.execute(update(TileRow).values(split="train"))
+        connection.execute(update(TileRow).where(TileRow.x >= CORNER.x + TILES - 2).values(split="test"))
+    said(capsys, "import", "annotations", "Town", str(truth))
+    said(capsys, *add("eyes", vendor))
+    return vendor
+
+
+def add(name: str, vendor: Vendor, *options: str) -> list[str]:
+    named = ["model", "add", "Town", name, "--backend", "chat", "--identifier", "gpt-4o"]
+    return [*named, "--base-url", vendor.url, "--key", "TOWN_KEY", *options]
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """The JSON that a command prints."""
+    code = run([*arguments, "--json"])
+    out, error = capsys.readouterr()
+    assert code == 0, error
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a command says instead."""
+    assert run(list(arguments)) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_model_is_added_and_listed(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--dialect", "qwen", "--max-tokens", "2000", "--parameter", "timeout=60")
+    added = said(capsys, *add("qwen", town, *options))
+    expected = {"base_url": town.url, "key": "TOWN_KEY", "dialect": "qwen", "max_tokens": 2000, "timeout": 60.0}
+    assert added["parameters"] == expected
+    listed = said(capsys, "model", "list", "Town")["models"]
+    assert [(each["model"], each["backend"], each["identifier"]) for each in listed] == [
+        ("eyes", "chat", "gpt-4o"),
+        ("qwen", "chat", "gpt-4o"),
+    ]
+    assert KEY not in json.dumps(listed)
+    assert town.seen == []
+    assert run(["model", "list", "Town"]) == 0
+    assert capsys.readouterr().out == "eyes: chat gpt-4o\nqwen: chat gpt-4o\n"
+
+
+def test_models_that_cannot_be_are_refused_in_one_line(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "There is a model 'eyes'" in refused(capsys, *add("eyes", town))
+    leaked = refused(capsys, *add("new", town, "--parameter", "key=sk-secret"))
+    assert "never the key itself" in leaked
+    assert "sk-secret" not in leaked
+    assert "'klingon': use one of openai" in refused(capsys, *add("new", town, "--dialect", "klingon"))
+    assert "'colour' is not a parameter" in refused(capsys, *add("new", town, "--parameter", "colour=red"))
+    assert "'colour' is not a parameter: write NAME=VALUE" in refused(
+        capsys, *add("new", town, "--parameter", "colour")
+    )
+    other = ["model", "add", "Town", "new", "--backend", "crystal", "--identifier", "ball"]
+    assert "'crystal' is not a backend" in refused(capsys, *other)
+    nameless = ["model", "add", "Town", "new", "--backend", "chat", "--identifier", " "]
+    assert "is not the identifier of a model" in refused(capsys, *nameless)
+    assert len(said(capsys, "model", "list", "Town")["models"]) == 1
+
+
+def test_a_chat_model_predicts_with_examples_within_a_budget(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    predict = ("predict", "Town", "--model", "eyes", "--split", "test")
+    plain = said(capsys, *predict)
+    assert (plain["status"], plain["predicted"], plain["known"]) == ("finished", 2, 0)
+    assert plain["cost"] == pytest.approx(town.bill.cost(load_prices().price_of))
+    assert said(capsys, *predict)["known"] == 2
+    expected = said(capsys, *predict, "--shots", "2", "--retrieve", "--estimate")
+    asked_before = len(town.seen)
+    shown = said(capsys, *predict, "--shots", "2", "--retrieve", "--concurrency", "2", "--budget", "1")
+    assert (shown["predicted"], len(town.seen)) == (2, asked_before + 2)
+    assert 0.5 < expected["cost"] / shown["cost"] < 2
+    assert shown["cost"] < expected["most"]
+    assert expected["tiles"] == 2
+    stopped = said(capsys, *predict, "--again", "--budget", "0.0001")
+    assert (stopped["status"], stopped["pending"]) == ("cancelled", 2)
+    assert "The budget of 0.0001 USD is used up" in stopped["error"]
+    rest = said(capsys, "predict", "Town", "--model", "eyes", "--resume", "--budget", "1")
+    assert (rest["run"], rest["status"], rest["predicted"]) == (stopped["run"], "finished", 2)
+
+
+def test_an_estimate_needs_no_key_and_sends_nothing(
+    town: Vendor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TOWN_KEY")
+    expected = said(capsys, "predict", "Town", "--model", "eyes", "--all", "--estimate")
+    assert (expected["tiles"], expected["known"]) == (TILES, 0)
+    assert expected["tokens"] == expected["input_tokens"] + expected["output_tokens"]
+    assert 0 < expected["cost"] < expected["most"]
+    assert run(["predict", "Town", "--model", "eyes", "--all", "--estimate"]) == 0
+    assert "6 tiles: about" in capsys.readouterr().out
+    assert town.seen == []
+    missing = refused(capsys, "predict", "Town", "--model", "eyes", "--all")
+    assert "The key TOWN_KEY is not set" in missing
+
+
+def test_what_failed_is_said_with_its_kind(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, *add("hasty", town, "--parameter", "attempts=1"))
+    town.faults.on_request(1, server_error())
+    assert run(["predict", "Town", "--model", "hasty", "--split", "test", "--concurrency", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "finished: 1 of 2 tiles" in out
+    assert "1 tiles failed: 1 server." in out
+
+
+def test_wishes_that_do_not_fit_end_in_one_line(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    predict = ("predict", "Town", "--model", "eyes", "--all")
+    assert "say how many with --shots" in refused(capsys, *predict, "--retrieve")
+    assert "does not fit as budget" in refused(capsys, *predict, "--budget", "-1")
+    assert "does not fit as concurrency" in refused(capsys, *predict, "--concurrency", "0")
+    assert "'psychic' is not known" in refused(capsys, *predict, "--shots", "1", "--retrieve", "--embedder", "psychic")
+    resumed = ("predict", "Town", "--model", "eyes", "--resume")
+    assert "--resume goes on" in refused(capsys, *resumed, "--shots", "1")
+    assert "has no run that was left unfinished" in refused(capsys, *resumed)
+    assert town.seen == []

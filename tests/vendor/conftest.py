@@ -1,0 +1,5 @@
+"""The vendor of each test."""
+
+from tests.vendor.fixtures import vendor
+
+__all__ = ["vendor"]
