@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy import Connection, func, select
 
 from db.conditions import undecided
-from db.models import AuditSample, Dataset, Feature, Model, Run, Tile, TileEvent, TileFeature
+from db.models import AuditSample, Dataset, Feature, Model, Run, Tile, TileEvent, TileFeature, TuningJob
 from maploop.project import ProjectView
 from maploop.quality.acceptance import is_alone
 from maploop.quality.samples import next_audit
@@ -93,6 +93,11 @@ def _tune(connection: Connection, project: ProjectView) -> NextStep | None:
         since = connection.execute(query).scalar()
         if since is not None and since > newest.created_at:
             return None
+    taught = select(TuningJob.id).where(
+        TuningJob.dataset_id == newest.id, TuningJob.status.not_in(("failed", "cancelled"))
+    )
+    if connection.execute(taught.limit(1)).first():
+        return None
     text = "A dataset is frozen that no model has learned from yet: tune one on it."
     return NextStep(text, "Tune", "models", {"part": "Tune"})
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from db.engine import Database
-from db.models import Dataset, Run
+from db.models import Dataset, Run, TuningJob
 from db.types import utc_now
 from maploop.next_step import NextStep
 from maploop.overview import overview_of
@@ -63,6 +63,19 @@ def test_a_fresh_dataset_asks_to_be_learned_from_and_the_new_model_to_predict(
         dataset = a_dataset(connection, project)
     step = next_of(database, project)
     assert (step.page, step.query) == ("models", {"part": "Tune"})
+    with database.write() as connection:
+        connection.execute(
+            insert(TuningJob).values(
+                token="t",
+                project_id=project.id,
+                dataset_id=dataset,
+                trainer="local",
+                base="local",
+                name="tuned",
+                created_by=a_person(connection, "anna"),
+            )
+        )
+    assert next_of(database, project).page == "review"
     with database.write() as connection:
         model = a_model(connection, project, "tuned", dataset)
     step = next_of(database, project)

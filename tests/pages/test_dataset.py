@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import streamlit as st
 from PIL import Image as Picture
 from shapely.geometry import box
 from sqlalchemy import update
@@ -91,6 +92,23 @@ def test_one_button_exports_and_the_files_can_be_downloaded(ground: Ground) -> N
     assert len(keys) == 3
     assert any("## What is in it" in each.value for each in app.code)
     assert orjson.loads(app.json[0].value)["exports"]["geojson"]["files"][0]["name"] == "annotations.geojson"
+
+
+def test_a_dataset_leads_on_to_tuning_a_model_on_it(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    went: list[tuple[str, dict[str, str]]] = []
+
+    def go(where: Path, *, query_params: dict[str, str]) -> None:
+        went.append((where.name, query_params))
+        st.stop()
+
+    monkeypatch.setattr(st, "switch_page", go)
+    app = page()
+    app.button(key="export").click().run()
+    (dataset,) = list_datasets(ground.database, ground.project)
+    app.run()
+    app.button(key=f"tune_{dataset.id[:12]}").click().run()
+    project = ground.project.name
+    assert went == [("models.py", {"project": project, "part": "Tune", "dataset": dataset.id[:12]})]
 
 
 def test_a_download_is_the_same_zip_every_time(ground: Ground) -> None:
