@@ -40,11 +40,13 @@ def show_numbers(overview: Overview) -> None:
     features = decided + sum(each.undecided for each in overview.classes)
     annotations = sum(each.annotations for each in overview.classes)
     with st.container(horizontal=True, key="numbers"):
-        st.metric("Tiles finished", share(overview.finished_tiles, overview.total_tiles), border=True)
-        st.metric("Approved", f"{overview.tiles['approved']:,}", border=True)
-        st.metric("Features decided", share(decided, features), border=True)
-        st.metric("Annotations", f"{annotations:,}", border=True, help="Features that belong on the map.")
-        st.metric("Held now", f"{overview.claimed:,}", border=True, help="Tiles somebody has open.")
+        st.metric("Tiles finished", share(overview.finished_tiles, overview.total_tiles), border=True, width="content")
+        st.metric("Approved", f"{overview.tiles['approved']:,}", border=True, width="content")
+        st.metric("Features decided", share(decided, features), border=True, width="content")
+        st.metric(
+            "Annotations", f"{annotations:,}", border=True, width="content", help="Features that belong on the map."
+        )
+        st.metric("Held now", f"{overview.claimed:,}", border=True, width="content", help="Tiles somebody has open.")
 
 
 def share(part: int, whole: int) -> str:

@@ -190,6 +190,8 @@ class _Reckoned:
         told, spent = self.assumptions, self.model.spent
         if self.model.name in told.cost_per_1000:
             return told.cost_per_1000[self.model.name] / 1000
+        if not spent.tiles and self.model.backend in OURS and not told.machine_hour:
+            return 0.0  # its predictions came as a file, but it asks nobody for money
         if not spent.tiles:
             self.unknown.append("a file does not say what its predictions cost: give a price for 1,000 tiles")
             return None

@@ -76,8 +76,9 @@ def _by_quality(comparison: Comparison, figure: str) -> str:
     if best == base:
         return f"{base} is the best of these by {FIGURE_NAMES.get(figure, figure)}; not every cost is known."
     difference = comparison.difference(base, best, figure)
-    sure = "is better" if difference.is_certain else "seems better, but it may be chance,"
-    return f"{best} {sure} than {base} ({difference.text()}); not every cost is known."
+    sure = "is better" if difference.is_certain else "seems better"
+    doubt = "" if difference.is_certain else ", but it may be chance"
+    return f"{best} {sure} than {base}{doubt} ({difference.text()}); not every cost is known."
 
 
 def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence[ModelCosts]") -> Iterator[str]:

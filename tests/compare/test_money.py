@@ -80,6 +80,15 @@ def test_a_machine_of_ours_costs_its_hours() -> None:
     assert row.training == 1.0
 
 
+def test_a_model_of_ours_costs_nothing_though_its_predictions_came_as_a_file() -> None:
+    comparison = compared(TRUTH, {"half": HALF}, spent={"half": Spent()})
+    (model,) = comparison.contenders
+    ours = replace(comparison, contenders=(replace(model, backend="local"),))
+    assert weighed(ours).rows[0].model_per_1000 == 0.0
+    assert weighed(comparison).rows[0].model_per_1000 is None
+    assert weighed(ours, machine_hour=2.0).rows[0].model_per_1000 is None
+
+
 def test_what_nobody_knows_is_not_reckoned_with() -> None:
     economy = weighed(half_and_all(spent={"all": Spent()}, training={"half": None}))
     assert [row.total.value for row in economy.rows] == [None, None]
