@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +13,8 @@ from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.supervised_hyperparameters_param import SupervisedHyperparametersParam
 
 from maploop.errors import ConflictError, InputError, MaploopError
-from maploop.predict.chat.completion import clean
 from maploop.predict.chat.pace import seconds_to_rest
+from maploop.predict.chat.said import clean
 from maploop.tune.destination import destination_named
 from maploop.tune.explain import ABOUT_THE_BASE, OUT_OF_MONEY, why_refused
 from maploop.tune.records import NewCheckpoint, NewEvent
@@ -28,7 +27,6 @@ UPLOAD_SECONDS: Final = 3600.0
 MARK: Final = "maploop_job"  # among a job's metadata: by this it is found again
 MAX_SUFFIX: Final = 64
 _PASSING_STATUS: Final = frozenset({408, 425, 429})
-_LIKE_A_KEY: Final = re.compile(r"\b(?:sk|sess|pk|key|gsk|fw|tgp)[-_][A-Za-z0-9*._-]{4,}", re.IGNORECASE)
 _FILE_UNDER_WAY: Final = ("pending", "running", "uploading", "notRunning")
 
 
@@ -83,7 +81,7 @@ class Remote:
         """What the server said, as one line without the key, which some repeat."""
         body = error.body
         said = str((body.get("message") if isinstance(body, Mapping) else None) or error.message)
-        return one_line(_LIKE_A_KEY.sub("[key]", said.replace(self._client.api_key, "[key]")))
+        return one_line(said, key=self._client.api_key)
 
     def shutdown_date(self) -> str | None:
         """The day the base shuts down, as the server writes it; None where it says none."""
@@ -214,9 +212,9 @@ def suffix_of(name: str) -> str:
     return "-".join(part for part in plain.split("-") if part)[:MAX_SUFFIX].strip("-")
 
 
-def one_line(text: str, most: int = 200) -> str:
-    """What a server said, as one printable line of bounded length, without a full stop."""
-    return clean(text, most).rstrip(".")
+def one_line(text: str, most: int = 200, *, key: str = "") -> str:
+    """What a server said, as one printable line of bounded length, without keys and without a full stop."""
+    return clean(text, most, key=key).rstrip(".")
 
 
 def _event(each: Any) -> NewEvent:

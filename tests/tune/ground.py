@@ -8,6 +8,7 @@ import rasterio
 import shapely
 from numpy.typing import NDArray
 from rasterio.transform import from_bounds
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import select
 
 from db.models import Tile as TileRow
@@ -35,6 +36,12 @@ def houses(column: int) -> list[tuple[int, int, int, int]]:
             left, top = place * 128 + rng.integers(10, 50), row * 128 + rng.integers(10, 50)
             boxes.append((int(left), int(top), int(left + rng.integers(40, 64)), int(top + rng.integers(40, 64))))
     return boxes
+
+
+def outlines(column: int) -> list[BaseGeometry]:
+    """The same houses on the ground, EPSG:4326."""
+    tile = Tile(CORNER.z, CORNER.x + column, CORNER.y)
+    return [from_pixels(shapely.box(*box), tile, SIZE) for box in houses(column)]
 
 
 class Painted:
@@ -78,6 +85,16 @@ class Ground:
         return freeze(self.database, self.project, annotator="anna", sources=self.sources)
 
 
+def lay_open_ground(database: Database, *, splits: tuple[Split, ...]) -> Ground:
+    """Tiles in a row that nobody has looked at."""
+    with database.write() as connection:
+        project = a_project(connection, classes=CLASSES)
+        some_imagery(connection, project, may_train=True)
+        for column, split in enumerate(splits):
+            a_tile(connection, project, column, split=split)
+    return Ground(database, project, Painted(), splits)
+
+
 def lay_ground(database: Database, *, may_train: bool = True, splits: tuple[Split, ...] = SPLITS) -> Ground:
     """Approved tiles in a row, with all their houses drawn by anna."""
     with database.write() as connection:
@@ -86,8 +103,7 @@ def lay_ground(database: Database, *, may_train: bool = True, splits: tuple[Spli
         some_imagery(connection, project, may_train=may_train)
         for column, split in enumerate(splits):
             tile: PlacedTile = a_tile(connection, project, column, split=split, status="approved", finished_by=anna)
-            for box in houses(column):
-                outline = from_pixels(shapely.box(*box), tile.address, SIZE)
+            for outline in outlines(column):
                 a_decision(connection, project, tile, None, "add", anna, geometry=outline)
         assert connection.execute(select(TileRow.id)).first()
     return Ground(database, project, Painted(), splits)
@@ -108,10 +124,6 @@ def painted_files(folder: Path, tiles: int) -> tuple[Path, Path]:
     truth = folder / "truth.geojson"
     write_features(
         truth,
-        (
-            (from_pixels(shapely.box(*box), tile, SIZE), {"class": "building"})
-            for column, tile in enumerate(row)
-            for box in houses(column)
-        ),
+        ((outline, {"class": "building"}) for column in range(tiles) for outline in outlines(column)),
     )
     return imagery, truth

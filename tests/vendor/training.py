@@ -1,7 +1,7 @@
 """Training files: what the vendor looks for in them, and the brain that comes of learning them by heart."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,8 @@ def _preference_tokens(line: Any) -> int:
     return tokens
 
 
-def by_heart(lines: Sequence[Json], otherwise: Brain) -> Brain:
-    """Answers what its training file answers to the same picture, and what it did before to any other."""
-    answers: dict[str, str] = {}
+def lessons(lines: Iterable[Json]) -> Iterator[tuple[bytes, str]]:
+    """Of each example of a training file, the picture that it asks about and the answer."""
     for line in lines:
         pictures: list[bytes] = []
         text = ""
@@ -87,7 +86,12 @@ def by_heart(lines: Sequence[Json], otherwise: Brain) -> Brain:
             pictures += shown
             text = said if role == "assistant" else text
         if pictures:
-            answers[picture_hash(pictures[-1])] = text
+            yield pictures[-1], text
+
+
+def by_heart(lines: Sequence[Json], otherwise: Brain) -> Brain:
+    """Answers what its training file answers to the same picture, and what it did before to any other."""
+    answers = {picture_hash(picture): text for picture, text in lessons(lines)}
 
     def answer(question: Question) -> str | Reply:
         return answers.get(question.picture or "") or otherwise(question)

@@ -13,8 +13,8 @@ import openai
 from maploop.errors import MaploopError
 from maploop.predict.batch.files import ENDPOINT
 from maploop.predict.batch.records import BatchView
-from maploop.predict.chat.completion import clean
 from maploop.predict.chat.pace import Clock
+from maploop.predict.chat.said import clean
 from maploop.predict.chat.server import ChatServer, Trouble
 from maploop.predict.predictor import Failure
 

@@ -9,7 +9,8 @@ import orjson
 from maploop.contract import Contract
 from maploop.imagery.tilemath import Tile
 from maploop.predict.batch.files import tile_of
-from maploop.predict.chat.completion import clean, read_completion
+from maploop.predict.chat.completion import read_completion
+from maploop.predict.chat.said import clean
 from maploop.predict.predictor import Failure, FailureKind, Outcome
 from maploop.prices import Price
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 from maploop.contract import Contract, UnfitFeatureError, extract_answer, read_answer
 from maploop.errors import AnswerError
 from maploop.imagery.tilemath import Tile
+from maploop.predict.chat.said import clean
 from maploop.predict.predictor import Failure, FoundFeature, Outcome, Usage
 from maploop.prices import Price
 
 _THINKING: Final = re.compile(r"^\s*<think(ing)?>.*?</think(ing)?>", re.DOTALL)
-_SHOWN: Final = 160  # characters of what a model or server said
 
 
 def read_completion(body: object, tile: Tile, contract: Contract, price: Price | None) -> Outcome:
@@ -51,12 +51,6 @@ def read_usage(body: object, price: Price | None) -> Usage:
     written = min(asked - cached, _count(details, "cache_write_tokens"))
     counts = (asked - cached - written, cached, written, answered)
     return Usage(*counts, cost=None if price is None else price.cost(*counts))
-
-
-def clean(text: str, most: int = _SHOWN) -> str:
-    """Foreign text as one printable line of bounded length."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text[: most * 8]).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _answer(body: object) -> str | Failure:

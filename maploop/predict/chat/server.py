@@ -13,9 +13,9 @@ import orjson
 from pydantic import SecretStr
 
 from maploop.errors import AccessError, ConflictError, InputError, MaploopError, NotFoundError
-from maploop.predict.chat.completion import clean
 from maploop.predict.chat.pace import seconds_to_rest
 from maploop.predict.chat.parameters import OPENAI, ChatParameters
+from maploop.predict.chat.said import clean
 from maploop.predict.predictor import Failure, FailureKind
 from maploop.settings import key_named
 
@@ -23,7 +23,6 @@ T = TypeVar("T")
 
 _CONNECT_SECONDS: Final = 10.0
 _NO_KEY: Final = "none"  # the SDK wants one; servers without keys do not look
-_LIKE_A_KEY: Final = re.compile(r"\b(?:sk|sess|pk|key|gsk|fw|tgp)[-_][A-Za-z0-9*._-]{4,}", re.IGNORECASE)
 _OF_THE_SDK: Final = re.compile(r"^Error code: \d+ - ")
 _OUT_OF_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_credits"})
 
@@ -108,7 +107,7 @@ class ChatServer:
 
     def _trouble(self, error: openai.APIStatusError, what: str, today: datetime) -> Trouble | MaploopError:
         words = _words(error)
-        said = self._without_key(words)
+        said = clean(words, key=self._key)
         status, code = error.status_code, str(error.code or "")
         if fatal := self._fatal(status, code, what, said):
             return fatal
@@ -142,12 +141,6 @@ class ChatServer:
                 f"base URL. It says: {said}"
             )
         return None
-
-    def _without_key(self, text: str) -> str:
-        """What a server said, as one line without the key, which some repeat."""
-        if self._key:
-            text = text.replace(self._key, "[key]")
-        return clean(_LIKE_A_KEY.sub("[key]", text))
 
 
 def _words(error: openai.APIStatusError) -> str:

@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-import shapely
 from sqlalchemy import update
 
 from db.models import Tile as TileRow
 from maploop.contract import Contract, picture_of, render_answer
-from maploop.imagery.tilemath import from_pixels
+from maploop.predict.batch.opening import open_batch
 from maploop.predict.chat.opening import chat_parameters_of_run, open_chat
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView
 from maploop.predict.models import ModelView, add_model
+from maploop.predict.predictor import Predictor
 from maploop.predict.run import Hear, PredictReport, carry_out, predict_tiles
 from tests.predict.ground import tile_at
-from tests.tune.ground import SIZE, Ground, Painted, houses
+from tests.tune.ground import Ground, Painted, outlines
 from tests.vendor import Question, Vendor, picture_hash
 
 ALL = TileChoice("all")
@@ -28,10 +28,11 @@ KEY_NAME = "TOWN_KEY"
 
 
 class FakeClock:
-    """Time that goes by when somebody waits, and not otherwise."""
+    """Time that goes by when somebody waits, and not otherwise; `then` happens at each wait."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
+        self.then: Callable[[], None] = lambda: None
         self._seconds = 0.0
         self._lock = threading.Lock()
 
@@ -45,6 +46,7 @@ class FakeClock:
         with self._lock:
             self.waits.append(seconds)
             self._seconds += seconds
+        self.then()
 
 
 @dataclass
@@ -76,10 +78,11 @@ class Town:
     def predict(
         self, choice: TileChoice = ALL, *, again: bool = False, hear: Hear = lambda _: None, **asked: Any
     ) -> PredictReport:
-        """Run the model; keywords are what the run asks for."""
+        """Run the model, in batches if so asked; keywords are what the run asks for."""
         ground = self.ground
         parameters = chat_parameters_of_run(ground.database, ground.project, self.model, asked, sources=ground.sources)
-        predictor = open_chat(
+        opened: Callable[..., Predictor] = open_batch if asked.get("batch") else open_chat
+        predictor = opened(
             ground.project, self.model, parameters, database=ground.database, sources=ground.sources, clock=self.clock
         )
         return predict_tiles(
@@ -143,9 +146,7 @@ def _picture(column: int, contract: Contract) -> str:
 def right_answer(column: int, contract: Contract) -> str:
     """All houses of a tile."""
     tile = tile_at(column)
-    return render_answer(
-        [("building", from_pixels(shapely.box(*box), tile, SIZE)) for box in houses(column)], tile, contract
-    )
+    return render_answer([("building", outline) for outline in outlines(column)], tile, contract)
 
 
 def knows(answers: dict[str, str]) -> Callable[[Question], str]:

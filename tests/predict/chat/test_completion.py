@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from maploop.contract import Contract
 from maploop.imagery.tilemath import Tile
-from maploop.predict.chat.completion import clean, read_completion, read_usage
+from maploop.predict.chat.completion import read_completion, read_usage
 from maploop.prices import Price
 
 TILE = Tile(19, 309_611, 261_632)
@@ -164,11 +164,6 @@ def test_missing_details_of_usage_are_none_and_a_missing_usage_is_unknown() -> N
 def test_an_unknown_price_is_an_unknown_cost() -> None:
     used = read_usage({"usage": USED}, None)
     assert (used.input_tokens, used.cost) == (300, None)
-
-
-def test_foreign_text_is_shown_as_one_short_line() -> None:
-    assert clean("a\x1b[31m\n\n b\u202e") == "a [31m b"
-    assert len(clean("x" * 5000)) == 160
 
 
 json_values = st.recursive(
