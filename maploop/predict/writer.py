@@ -99,7 +99,8 @@ class PredictionWriter:
         held = self._held_features()
         updated, kept = self._update_features(verdicts, held)
         withdrawn = self._withdraw(model_id, held) if covered is None else self._clear(covered, run_id, held)
-        refresh_uncertainty(self.connection, self.project.id, sorted({*self.tile_ids.tolist(), *self.left_tiles}))
+        tiles = sorted({*self.tile_ids.tolist(), *self.left_tiles})
+        refresh_uncertainty(self.connection, self.project.id, tiles, run_id)
         return StoredRun(
             run=run_id,
             imported=len(self.table),

@@ -81,7 +81,7 @@ def test_what_nobody_decided_and_a_newer_model_does_not_predict_is_withdrawn_and
     assert predict(database, project, tmp_path, "second", feature(square(9), score=1)) == {"updated": 1, "withdrawn": 1}
     gone, updated, elsewhere = features(database)
     assert (gone.withdrawn, updated.withdrawn, elsewhere.withdrawn) == (True, False, False)
-    assert tiles(database)[CORNER].uncertainty == 0
+    assert tiles(database)[CORNER].uncertainty == pytest.approx((1 + 0) / 2)  # the runs disagree on one of two
     assert predict(database, project, tmp_path, "third", square(1, shift=0.1)) == {"updated": 1, "withdrawn": 1}
     back, gone, _ = features(database)
     assert (back.withdrawn, gone.withdrawn) == (False, True)

@@ -22,6 +22,7 @@ class FakePredictor:
     """Finds one building in the place of the tile that it was told, and uses 100 tokens for a cent a tile."""
 
     place: int = 0
+    score: float | None = 0.9
     batch: int = 2
     failing: Collection[Tile] = ()
     empty: Collection[Tile] = ()
@@ -47,7 +48,9 @@ class FakePredictor:
             return Outcome(tile, failure=Failure("refused", "It will not say."), usage=used)
         if tile in self.empty:
             return Outcome(tile, usage=used)
-        return Outcome(tile, (FoundFeature("building", shape_on(PlacedTile(0, tile), self.place), 0.9),), usage=used)
+        return Outcome(
+            tile, (FoundFeature("building", shape_on(PlacedTile(0, tile), self.place), self.score),), usage=used
+        )
 
 
 class Killed(BaseException):
