@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from db.engine import BUSY_TIMEOUT_SECONDS, Database
 from db.errors import DatabaseError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_PAUSE_SECONDS = 0.02
 UPGRADE_LOCK = 0x4D61706C6F6F70  # any number that nobody else locks in the same PostgreSQL database
 
 
@@ -55,15 +57,29 @@ def _reason(error: DBAPIError | CommandError) -> str:
 
 
 def _write_ahead(database: Database) -> None:
-    """Have SQLite keep a write-ahead log, so that readers and a writer do not wait for one another."""
-    try:
-        with closing(sqlite3.connect(str(database.engine.url.database), timeout=BUSY_TIMEOUT_SECONDS)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.Error as error:
-        msg = (
-            f"{_name(database)} cannot be written: {error}. Close what else has it open, and check who may write to it."
-        )
-        raise DatabaseError(msg) from error
+    """Have SQLite keep a write-ahead log, so that readers and a writer do not wait for one another.
+
+    SQLite does not wait for its turn here, as it does elsewhere: when several processes start at once, we do.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            with closing(
+                sqlite3.connect(str(database.engine.url.database), timeout=BUSY_TIMEOUT_SECONDS)
+            ) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.Error as error:
+            kind = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more closely what kept it
+            is_busy = kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if is_busy and time.monotonic() < deadline:
+                time.sleep(BUSY_PAUSE_SECONDS)
+                continue
+            msg = (
+                f"{_name(database)} cannot be written: {error}. Close what else has it open, and check who may write "
+                "to it."
+            )
+            raise DatabaseError(msg) from error
+        return
 
 
 def backup(database: Database, revision: str) -> Path | None:

@@ -1,6 +1,6 @@
 """Annotations of a tile -> the answer a perfect model would give: one text for one truth."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,15 @@ from maploop.vectors.geometry import clip_to_tile, parts_of_type
 if TYPE_CHECKING:
     from maploop.contract.prompt import Contract
 
-_GROWTHS = (0.0, 0.5, 0.75, 1.0)  # units; what it may take until something narrower than a unit is still there
+_GROWTHS = (
+    0.0,
+    0.125,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+)  # units; what it may take until something narrower than a unit is still there
+_STEP = 0.25  # units between two points of an outline whose distances are measured
 _Points = list[tuple[int, int]]
 
 
@@ -91,18 +99,38 @@ def _from_the_top(line: _Points) -> _Points:
 
 def _whole_polygons(polygon: BaseGeometry, limit: int) -> list[BaseGeometry]:
     plain = shapely.transform(polygon, lambda points: _round(points, limit))
-    plain = shapely.remove_repeated_points(plain)
-    if plain.is_valid and plain.area > 0:
-        return [plain]
-    square = shapely.box(0, 0, limit, limit)
-    parts: list[BaseGeometry] = []
-    for growth in _GROWTHS:
-        grown = polygon.buffer(growth, join_style="bevel").intersection(square)
-        parts = parts_of_type(shapely.set_precision(grown, 1.0), "polygon")
+    if plain.is_valid and plain.area > 0:  # not so when a ring has shrunk to a point
+        return [shapely.remove_repeated_points(plain)]
+    drawings: list[tuple[float, list[BaseGeometry]]] = []
+    for drawing in _drawings(polygon, plain, limit):
+        parts = parts_of_type(shapely.set_precision(drawing, 1.0), "polygon")
         drawn = shapely.union_all(parts)
-        if drawn.buffer(1).covers(polygon) and polygon.buffer(1).covers(drawn):
-            break
-    return parts
+        if drawn.is_empty:
+            continue
+        off = max(_farthest(polygon, drawn), _farthest(drawn, polygon))
+        if off <= 1:
+            return parts
+        drawings.append((off, parts))
+    return min(drawings, key=lambda each: each[0])[1] if drawings else []
+
+
+def _drawings(polygon: BaseGeometry, plain: BaseGeometry, limit: int) -> Iterator[BaseGeometry]:
+    """Ways to draw a polygon whose corners in whole units, `plain`, are none: mended, or a little wider than it is."""
+    yield shapely.make_valid(plain)
+    square = shapely.box(0, 0, limit, limit)
+    for growth in _GROWTHS:
+        yield polygon.buffer(growth, join_style="bevel").intersection(square)
+
+
+def _farthest(polygon: BaseGeometry, other: BaseGeometry) -> float:
+    """How far from the other one a point of a polygon can be, from points on its outline and in what the other leaves.
+
+    Not by buffers: with a wide one, GEOS now and then leaves out a part.
+    """
+    outline = shapely.get_coordinates(shapely.segmentize(polygon.boundary, _STEP))
+    gaps = [part for part in shapely.get_parts(polygon.difference(other)) if part.geom_type == "Polygon"]
+    middles = shapely.get_coordinates([shapely.point_on_surface(gap) for gap in gaps])
+    return float(shapely.distance(shapely.points(np.vstack([outline, middles])), other).max())
 
 
 def _rings(polygon: BaseGeometry) -> list[_Points]:
