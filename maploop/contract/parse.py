@@ -78,11 +78,21 @@ def read_answer(text: str, tile: Tile, contract: "Contract") -> tuple[list[Answe
             unfit.append(error)
             continue
         for geometry in geometries:
-            ground = from_pixels(geometry, tile, contract.limit)
-            if item.geometry == "polygon":
-                ground = shapely.orient_polygons(ground)
-            features.append(AnsweredFeature(item.class_name, ground, repaired))
+            for ground in _on_the_ground(geometry, tile, contract.limit):
+                features.append(AnsweredFeature(item.class_name, ground, repaired))
     return features, unfit
+
+
+def _on_the_ground(geometry: BaseGeometry, tile: Tile, limit: int) -> list[BaseGeometry]:
+    """A geometry in units as valid ones in EPSG:4326, polygons counter-clockwise.
+
+    Degrees are rounded: a hole that all but touches the outline may cross it there, by less than anybody can see.
+    """
+    ground = from_pixels(geometry, tile, limit)
+    if ground.geom_type != "Polygon":
+        return [ground]
+    parts = [ground] if ground.is_valid else list(repair_polygons(as_geometries([ground]))[0])
+    return [shapely.orient_polygons(part) for part in parts]
 
 
 def _explain(error: ValidationError, text: str) -> str:

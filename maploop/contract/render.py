@@ -128,9 +128,10 @@ def _farthest(polygon: BaseGeometry, other: BaseGeometry) -> float:
     Not by buffers: with a wide one, GEOS now and then leaves out a part.
     """
     outline = shapely.get_coordinates(shapely.segmentize(polygon.boundary, _STEP))
-    gaps = [part for part in shapely.get_parts(polygon.difference(other)) if part.geom_type == "Polygon"]
-    middles = shapely.get_coordinates([shapely.point_on_surface(gap) for gap in gaps])
-    return float(shapely.distance(shapely.points(np.vstack([outline, middles])), other).max())
+    places = [outline]
+    for gap in parts_of_type(polygon.difference(other), "polygon"):
+        places.append(shapely.get_coordinates(shapely.maximum_inscribed_circle(gap))[:1])
+    return float(shapely.distance(shapely.points(np.vstack(places)), other).max())
 
 
 def _rings(polygon: BaseGeometry) -> list[_Points]:

@@ -73,8 +73,9 @@ def farthest(geometry: BaseGeometry, other: BaseGeometry) -> float:
 
 
 def is_wide(pixels: BaseGeometry) -> bool:
-    """Whether the polygon is nowhere narrower than a unit of any dialect."""
-    return bool(pixels.buffer(-1).buffer(1.5, join_style="mitre").covers(pixels))
+    """Whether the polygon, and any gap in it, is nowhere narrower than a unit of any dialect."""
+    inner, outer = pixels.buffer(-1), pixels.buffer(1)
+    return bool(inner.buffer(1.5, join_style="mitre").covers(pixels) and pixels.covers(outer.buffer(-1.5)))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
