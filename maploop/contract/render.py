@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import orjson
@@ -130,7 +130,7 @@ def _farthest(polygon: BaseGeometry, other: BaseGeometry) -> float:
     outline = shapely.get_coordinates(shapely.segmentize(polygon.boundary, _STEP))
     places = [outline]
     for gap in parts_of_type(polygon.difference(other), "polygon"):
-        places.append(shapely.get_coordinates(shapely.maximum_inscribed_circle(gap))[:1])
+        places.append(shapely.get_coordinates(shapely.maximum_inscribed_circle(cast("shapely.Polygon", gap)))[:1])
     return float(shapely.distance(shapely.points(np.vstack(places)), other).max())
 
 
