@@ -21,7 +21,7 @@ class GroupWriter:
 
     The flush is shared and nobody fights for the lock, which among many writers stores several times as much as a
     transaction each. When a job raises, all of its group is taken back and each runs again in a transaction of its own:
-    that is rare, and a savepoint for every job would cost a fifth of the time.
+    that is rare, and spares every other job a savepoint.
     """
 
     def __init__(self, database: Database) -> None:

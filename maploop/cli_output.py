@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 SHOWN_ROWS = 20
-_COUNTS = {
-    "tiles": "tiles",
-    "tiles_new": "of them new",
+COUNTS_OF_PREDICTIONS = {
     "new": "new",
     "updated": "undecided ones updated",
     "confirmed": "confirmed by annotations",
@@ -17,6 +15,11 @@ _COUNTS = {
     "unsure": "unsure before",
     "held": "left as shown, under review now",
     "withdrawn": "earlier ones withdrawn",
+}
+_COUNTS = {
+    "tiles": "tiles",
+    "tiles_new": "of them new",
+    **COUNTS_OF_PREDICTIONS,
     "added": "added",
     "accepted": "predictions accepted",
     "corrected": "predictions corrected",

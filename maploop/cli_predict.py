@@ -64,6 +64,7 @@ def predict(
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
     from maploop.predict.choosing import TileChoice, split_named  # noqa: PLC0415
     from maploop.predict.models import load_model  # noqa: PLC0415
+    from maploop.predict.run import PredictReport  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
     scopes = {"--all": every, "--unreviewed": unreviewed, "--split": split is not None, "--tile": bool(tile)}
@@ -101,7 +102,7 @@ def predict(
     batches = _batches(database, run)
     if as_json:
         told_of = {"batches": [each.to_json() for each in batches]} if batches else {}
-        say_json({**(run.to_json() if run else {"run": None, "tiles": 0}), "known": known, **told_of})
+        say_json({**PredictReport(run, known).to_json(), **told_of})
     else:
         _say_run(run, known)
         _say_batches(batches)

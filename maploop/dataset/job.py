@@ -1,6 +1,5 @@
 """What a writer of a format is given: the snapshot, which tiles go where, their pictures, and a folder of its own."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from maploop.checksums import sha256_of
 from maploop.contract import picture_of
 from maploop.dataset.reading import Sources
 from maploop.dataset.snapshot import SPLITS, Indices, Snapshot
@@ -110,6 +110,4 @@ class Job:
 
     def add(self, name: str, examples: int) -> None:
         """Take a written file into the export's list."""
-        with (self.folder / name).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self.files.append(ExportedFile(name, digest, examples))
+        self.files.append(ExportedFile(name, sha256_of(self.folder / name), examples))

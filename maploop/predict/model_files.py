@@ -4,11 +4,11 @@ A saved model is a pickle: reading a foreign one can run anything. So only files
 only while their SHA-256 is the one in the database.
 """
 
-import hashlib
 import re
 from pathlib import Path
 from uuid import uuid4
 
+from maploop.checksums import sha256_of
 from maploop.errors import InputError, NotFoundError
 from maploop.predict.local import LocalModel
 from maploop.settings import get_settings
@@ -29,7 +29,7 @@ def keep_model(model: LocalModel, name: str) -> str:
     try:
         model.save(draft)
         plain = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60].strip("-") or "model"
-        identifier = f"{plain}-{_sha256(draft)}.model"
+        identifier = f"{plain}-{sha256_of(draft)}.model"
         draft.replace(folder / identifier)
     finally:
         draft.unlink(missing_ok=True)
@@ -45,12 +45,7 @@ def open_model(identifier: str) -> LocalModel:
     if not path.is_file():
         msg = f"{path} is missing: restore the models folder from a backup, or train the model again."
         raise NotFoundError(msg)
-    if _sha256(path) != identifier.removesuffix(".model").rpartition("-")[2]:
+    if sha256_of(path) != identifier.removesuffix(".model").rpartition("-")[2]:
         msg = f"{path} was changed after it was kept: restore it from a backup, or train the model again."
         raise InputError(msg)
     return LocalModel.load(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

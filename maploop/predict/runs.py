@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, or_, select, update
 
 from db.bulk import insert_rows, lock_project
 from db.models import Batch, BatchTile, Run, RunTile
@@ -187,17 +187,7 @@ def take_run(
     Raises NotFoundError, ConflictError when it is finished or somebody else is at work on it, and, unless this is to
     `resume` it, when it was ended.
     """
-    row = connection.execute(
-        select(Run.status, Run.worker, Run.beat_at)
-        .where(Run.id == run_id, Run.project_id == project.id)
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
-        msg = f"There is no run {run_id} of {project.name!r}."
-        raise NotFoundError(msg)
-    if row.status == "finished":
-        msg = f"Run {run_id} is finished: begin a new one."
-        raise ConflictError(msg)
+    row = _unfinished(connection, project, run_id)
     if row.status != "running" and not resume:
         msg = f"Run {run_id} is {row.status}: resume it, or begin a new one."
         raise ConflictError(msg)
@@ -219,6 +209,22 @@ def take_run(
     ):
         tiles[each.status == "pending"].append(Tile(each.z, each.x, each.y))
     return tiles[True], tiles[False]
+
+
+def _unfinished(connection: Connection, project: ProjectView, run_id: int) -> Row[Any]:
+    """A run that may be gone on with, locked. Raises NotFoundError, ConflictError when it is finished."""
+    row = connection.execute(
+        select(Run.status, Run.parameters, Run.worker, Run.beat_at)
+        .where(Run.id == run_id, Run.project_id == project.id)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        msg = f"There is no run {run_id} of {project.name!r}."
+        raise NotFoundError(msg)
+    if row.status == "finished":
+        msg = f"Run {run_id} is finished: begin a new one."
+        raise ConflictError(msg)
+    return row
 
 
 def beat(connection: Connection, run_id: int, worker: str) -> bool:
@@ -347,17 +353,7 @@ def give_up_run(connection: Connection, run_id: int, error: str) -> None:
 
 def hand_to_app(connection: Connection, project: ProjectView, run_id: int) -> None:
     """Let the app go on with a run that was left unfinished. Raises NotFoundError, ConflictError."""
-    row = connection.execute(
-        select(Run.status, Run.parameters, Run.worker, Run.beat_at)
-        .where(Run.id == run_id, Run.project_id == project.id)
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
-        msg = f"There is no run {run_id} of {project.name!r}."
-        raise NotFoundError(msg)
-    if row.status == "finished":
-        msg = f"Run {run_id} is finished: begin a new one."
-        raise ConflictError(msg)
+    row = _unfinished(connection, project, run_id)
     if is_alive(row.worker, row.beat_at):
         msg = f"Run {run_id} is still at work: wait until it has stopped."
         raise ConflictError(msg)

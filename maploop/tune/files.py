@@ -1,6 +1,5 @@
 """The files that a server is to train on: the dataset's export, found on its shelf or written there, and counted."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from maploop.checksums import sha256_of
 from maploop.contract import Contract
 from maploop.database import Database
 from maploop.dataset.check import CheckReport, check_openai_jsonl
@@ -84,12 +84,6 @@ def confirmed_file(
         )
         raise ConflictError(msg)
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stored(dataset: DatasetView) -> StoredExport | None:

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from maploop.cli_output import COUNTS_OF_PREDICTIONS
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import FailedTile, RunView, failed_tiles
 from maploop.predict.models import load_model
@@ -26,13 +27,7 @@ FAILURES = {
 }
 REPORTED = {
     "imported": "features stored",
-    "new": "new",
-    "updated": "undecided ones updated",
-    "confirmed": "confirmed by annotations",
-    "remembered_rejects": "rejected before",
-    "unsure": "unsure before",
-    "held": "left as shown, under review now",
-    "withdrawn": "earlier ones withdrawn",
+    **COUNTS_OF_PREDICTIONS,
     "repaired": "mended",
     "unanswered": "attempts without a reply, perhaps charged all the same",
 }
