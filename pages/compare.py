@@ -10,6 +10,7 @@ from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
 from maploop.predict.history import RunView, list_runs
 from maploop.predict.models import ModelView, list_models
+from pages.acts import show_notice
 from pages.common import Context, context, heading
 from pages.comparing.ground import show_ground
 from pages.comparing.making import Made, Wish, compared
@@ -17,7 +18,6 @@ from pages.comparing.money import economy_of, measured, show_money
 from pages.comparing.promotion import show_promotion
 from pages.comparing.quality import show_quality
 from pages.comparing.rounds import show_rounds
-from pages.comparing.showing import show_notice
 from pages.comparing.taking import show_report
 from pages.comparing.thresholds import show_thresholds
 from pages.links import open_page, plain

@@ -13,6 +13,7 @@ from maploop.dataset.snapshot import SPLITS
 from maploop.dataset.survey import Survey, survey_of
 from maploop.errors import MaploopError
 from maploop.imagery.tilemath import Tile
+from pages.acts import show_error
 from pages.common import Context, context, heading
 from pages.links import open_page, plain
 
@@ -86,7 +87,7 @@ def run_export(found: Context, scope: Scope, formats: list[str], coco_images: bo
     try:
         export_all(found, scope, formats, coco_images, tell)
     except MaploopError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        show_error(error)
     finally:
         place.empty()
 

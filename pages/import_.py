@@ -16,6 +16,7 @@ from maploop.imagery.uploads import file_name, kept
 from maploop.predict.file import import_predictions
 from maploop.project import create_project, parse_class
 from maploop.review.truth import import_annotations
+from pages.acts import show_error
 from pages.common import Context, choose_context, heading
 from pages.links import plain
 
@@ -203,4 +204,4 @@ with new_project:
     try:
         ask_project()
     except MaploopError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        show_error(error)

@@ -1,6 +1,6 @@
 """Quality: spot checks, what they found, and what comes of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
@@ -20,9 +20,10 @@ from maploop.quality.audits import close_sample
 from maploop.quality.comparison import FeatureComparison
 from maploop.quality.samples import SampleView, audits_of, list_samples, next_audit
 from maploop.quality.sampling import SamplePlan, SampleWish, draw_sample, nothing_to_draw, plan_sample
+from pages.acts import Notice, act, show_error, show_notice
 from pages.charts import intervals
 from pages.common import Context, context, heading
-from pages.links import open_page, plain
+from pages.links import open_page
 
 FINDINGS = {
     "wrongly_kept": "kept, but not there",
@@ -33,38 +34,14 @@ FINDINGS = {
 EVERYTHING = 0  # stands for all spot checks where one may be picked
 
 
-def act(found: Context, says: str, do: Callable[[Any], Any]) -> None:
-    """Do something in one write transaction, say so on the redrawn page; an error is shown in place."""
-    try:
-        with found.database.write() as connection:
-            answer = do(connection)
-    except MaploopError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-        return
-    is_done = True
-    if isinstance(answer, Approval):
-        says, is_done = approved(answer), bool(answer.approved)
-    st.session_state["quality_notice"] = says, is_done
-    st.rerun()
-
-
-def approved(approval: Approval) -> str:
+def approved(approval: Approval) -> Notice:
     """What an approval came to, naming the tiles that could not be."""
     says = f"{approval.approved:,} tiles approved." if approval.approved != 1 else "1 tile approved."
     if approval.refused:
         named = "; ".join(f"{each.address}: {each.reason}" for each in approval.refused[:5])
         more = f"; and {len(approval.refused) - 5} more" if len(approval.refused) > 5 else ""
         says += f" Not approved: {named}{more}."
-    return says
-
-
-def show_notice() -> None:
-    """What was done just now."""
-    says, is_done = st.session_state.pop("quality_notice", ("", True))
-    if says and is_done:
-        st.success(plain(says), icon=":material/check:")
-    elif says:
-        st.warning(plain(says), icon=":material/warning:")
+    return Notice(says, is_done=bool(approval.approved))
 
 
 def ask_wish() -> SampleWish:
@@ -143,7 +120,7 @@ def show_draw(found: Context) -> None:
         try:
             sample = draw_sample(found.database, found.project, found.annotator_id, wish)
         except MaploopError as error:  # somebody else was faster
-            st.error(plain(str(error)), icon=":material/error:")
+            show_error(error)
             return
         open_page("review", found.project.name, audit=str(sample.id))
 
@@ -193,7 +170,7 @@ def show_own_work(found: Context) -> None:
             width="stretch",
         )
         if st.button(f"Approve all {complete:,} complete tiles", key="approve_all_own"):
-            act(found, "", lambda connection: approve_all_own(connection, found.project, found.annotator_id))
+            act(found, approved, lambda connection: approve_all_own(connection, found.project, found.annotator_id))
 
 
 def pick_sample(samples: list[SampleView]) -> SampleView | None:
@@ -274,7 +251,7 @@ def show_acceptance(found: Context, sample: SampleView) -> None:
         if st.button(f"Approve the {looked_at} looked at", key="approve_sample"):
             act(
                 found,
-                "",
+                approved,
                 lambda connection: approve_sample(connection, found.project, sample.id, found.annotator_id),
             )
         if ready:
@@ -288,7 +265,7 @@ def show_acceptance(found: Context, sample: SampleView) -> None:
             if st.button("Approve all of it", key="approve_annotator"):
                 act(
                     found,
-                    "",
+                    approved,
                     lambda connection: approve_annotator(
                         connection, found.project, sample.id, whom, found.annotator_id
                     ),

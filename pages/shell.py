@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from maploop.errors import MaploopError
-from pages.links import plain
+from pages.acts import show_error
 
 HERE = Path(__file__).parent
 
@@ -27,4 +27,4 @@ page = st.navigation(
 try:
     page.run()
 except MaploopError as error:
-    st.error(plain(str(error)), icon=":material/error:")
+    show_error(error)

@@ -20,8 +20,8 @@ from maploop.errors import MaploopError
 from maploop.project import change_settings
 from maploop.report.charts import figure_name
 from maploop.report.freshness import stamp_of
+from pages.acts import act
 from pages.common import Context
-from pages.comparing.showing import act
 from pages.links import plain
 
 TRIED, TRIAL = "candidate_tried", "candidate_trial"

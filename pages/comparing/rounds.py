@@ -8,9 +8,9 @@ from maploop.errors import MaploopError
 from maploop.report.charts import round_plots
 from maploop.report.remaking import kept_ids
 from maploop.report.tables import rounds_table
+from pages.acts import act, show_error
 from pages.common import Context
-from pages.comparing.showing import act, show_plot, show_table
-from pages.links import plain
+from pages.comparing.showing import show_plot, show_table
 
 
 def show_rounds(found: Context) -> None:
@@ -40,7 +40,7 @@ def evaluate_rounds(found: Context, names: list[str]) -> None:
         with found.database.read() as connection, st.spinner("Evaluating"):
             comparison = compare_models(connection, found.project, names)
     except MaploopError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        show_error(error)
         return
     act(
         found,

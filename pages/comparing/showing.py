@@ -1,24 +1,18 @@
 """Plots with their downloads, and tables of text, as every part of the Compare page shows them."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from maploop.errors import MaploopError
 from maploop.report.document import Table
 from maploop.report.drawing import Figure, to_png, to_svg
 from maploop.report.tables import as_records
-from pages.common import Context
-from pages.links import plain
 
 # Streamlit takes SVG out of HTML, and an image would not know the colours of the page.
 _plot = st.components.v2.component(
     "maploop_plot", html="<div></div>", js=(Path(__file__).parent / "plot.js").read_text(encoding="utf-8")
 )
-NOTICE = "compare_notice"
 
 
 def show_plot(figure: Figure, key: str) -> None:
@@ -57,22 +51,3 @@ def show_table(table: Table, key: str) -> None:
         for place, name in enumerate(table.head)
     }
     st.dataframe(as_records(table), hide_index=True, key=key, column_config=columns, width="content")
-
-
-def act(found: Context, says: str | Callable[[Any], str], do: Callable[[Any], Any]) -> None:
-    """Do something in one write transaction and say so on the redrawn page; an error is shown in place."""
-    try:
-        with found.database.write() as connection:
-            answer = do(connection)
-    except MaploopError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-        return
-    st.session_state[NOTICE] = says if isinstance(says, str) else says(answer)
-    st.rerun()
-
-
-def show_notice() -> None:
-    """What was done just now."""
-    notice = st.session_state.pop(NOTICE, None)
-    if notice:
-        st.success(plain(notice), icon=":material/check:")

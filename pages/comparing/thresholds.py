@@ -21,8 +21,9 @@ from maploop.compare.thresholds import (
 from maploop.errors import MaploopError
 from maploop.report.charts import ALL, reliability_plot, threshold_plot
 from maploop.report.tables import share
+from pages.acts import act
 from pages.common import Context
-from pages.comparing.showing import act, show_plot
+from pages.comparing.showing import show_plot
 from pages.links import plain
 
 CONFIRMING = "confirming_rule"

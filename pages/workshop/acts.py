@@ -7,8 +7,9 @@ import streamlit as st
 
 from maploop.errors import MaploopError
 from maploop.work.office import wake
+from pages.acts import show_error
 from pages.common import Context
-from pages.workshop.words import say_next, show_error
+from pages.workshop.words import say_next
 
 
 def act(found: Context, says: str, do: Callable[[], Any]) -> None:

@@ -8,10 +8,11 @@ from maploop.contract import DIALECTS
 from maploop.errors import MaploopError
 from maploop.predict.chat.parameters import OPENAI, OPENAI_KEY, ChatParameters
 from maploop.predict.registry import add_checked_model
+from pages.acts import show_error
 from pages.common import Context
 from pages.workshop.add_hub import ask_hub_model
 from pages.workshop.asking import show_key
-from pages.workshop.words import Way, say_next, show_error
+from pages.workshop.words import Way, say_next
 
 SERVERS: Final = {
     "OpenAI": OPENAI,

@@ -8,8 +8,9 @@ from maploop.errors import InputError, MaploopError
 from maploop.predict.hub.parameters import EVERYTHING
 from maploop.predict.models import list_models
 from maploop.predict.registry import add_checked_model
+from pages.acts import show_error
 from pages.common import Context
-from pages.workshop.words import Way, say_next, show_error
+from pages.workshop.words import Way, say_next
 
 TASKS: Final = {
     "semantic": "Semantic segmentation: a class for each pixel",

@@ -6,6 +6,7 @@ from maploop.errors import MaploopError
 from maploop.predict.history import RunView, load_run
 from maploop.work import runs
 from maploop.work.office import foreman_of, watch_of
+from pages.acts import show_error
 from pages.common import Context
 from pages.links import plain
 from pages.workshop.words import (
@@ -16,7 +17,6 @@ from pages.workshop.words import (
     duration,
     ended_since,
     say_next,
-    show_error,
     tiles_are_left,
 )
 

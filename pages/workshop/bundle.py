@@ -8,9 +8,10 @@ import streamlit as st
 from maploop.dataset.datasets import DatasetView
 from maploop.errors import MaploopError
 from maploop.tune.bundle import make_bundle
+from pages.acts import show_error
 from pages.common import Context
 from pages.links import plain
-from pages.workshop.words import SHORT, show_error
+from pages.workshop.words import SHORT
 
 BASES = [
     "Qwen/Qwen3-VL-4B-Instruct",

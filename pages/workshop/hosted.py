@@ -14,11 +14,11 @@ from maploop.tune.clients import client_of
 from maploop.tune.plan import MAX_BATCH, MAX_EPOCHS, Hyperparameters, Preflight
 from maploop.tune.preflight import preflight
 from maploop.tune.work import start_job
+from pages.acts import show_error
 from pages.common import Context
 from pages.links import plain
 from pages.workshop.asking import is_missing, show_key
 from pages.workshop.trainings import say_begun
-from pages.workshop.words import show_error
 
 LEVELS = {
     "ok": ":green[:material/check_circle:]",

@@ -15,11 +15,12 @@ from maploop.predict.registry import estimate_run, parameters_of_run, question_h
 from maploop.predict.runs import PlannedRun, plan_run
 from maploop.work import runs
 from maploop.work.office import wake
+from pages.acts import show_error
 from pages.common import Context
 from pages.workshop.asking import ask_parameters, is_missing, key_of, show_estimate
 from pages.workshop.at_work import show_at_work
 from pages.workshop.runs import show_runs
-from pages.workshop.words import counted, go_to, say_next, show_error
+from pages.workshop.words import counted, go_to, say_next
 
 SCOPES = {
     "unreviewed": "Not reviewed yet",

@@ -8,8 +8,9 @@ import streamlit as st
 
 from maploop.errors import MaploopError
 from maploop.prices import OwnPrices, Price, PriceTable, built_in_prices, load_prices, own_prices, save_prices
+from pages.acts import show_error
 from pages.links import plain
-from pages.workshop.words import NOTHING, say_next, show_error
+from pages.workshop.words import NOTHING, say_next
 
 RATES: Final = {
     "input": "input",

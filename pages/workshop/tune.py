@@ -9,12 +9,13 @@ from maploop.errors import MaploopError
 from maploop.predict.models import ModelView, list_models
 from maploop.tune.jobs import list_jobs
 from maploop.work import trainings
+from pages.acts import show_error
 from pages.common import Context
 from pages.links import open_page
 from pages.workshop.bundle import ask_bundle
 from pages.workshop.hosted import ask_hosted
 from pages.workshop.trainings import say_begun, show_at_work, show_trainings
-from pages.workshop.words import FRESH, LEARN_ON, SHORT, counted, show_error
+from pages.workshop.words import FRESH, LEARN_ON, SHORT, counted
 
 HERE, SERVER, ELSEWHERE = "On this machine", "At a server", "Elsewhere, with a bundle"
 

@@ -107,8 +107,3 @@ def show_notice(found: Context) -> None:
             if then.part:
                 go_to(then.part, **then.values)
             open_page(then.page, found.project.name)
-
-
-def show_error(error: Exception) -> None:
-    """An error in Maploop's own words."""
-    st.error(plain(str(error)), icon=":material/error:")
