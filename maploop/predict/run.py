@@ -4,15 +4,12 @@ A batch is stored in one transaction, with the features, what became of each til
 loses what the predictor had not handed over, and nothing else; who resumes the run asks for what is pending only.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import OperationalError
 
 from db.models import Run
 from maploop.database import Database
@@ -30,12 +27,11 @@ from maploop.predict.predictor import (
     RunEndsError,
     Usage,
 )
+from maploop.predict.pulse import Pulse
 from maploop.predict.runs import BEAT_SECONDS, beat, begin_run, end_run, new_worker, record_outcomes, take_run
 from maploop.predict.scene import Sources, source_of_tile, sources_of
 from maploop.predict.store import Covered, StoredRun, store_batch
 from maploop.project import ProjectView
-
-logger = logging.getLogger(__name__)
 
 _ADDED_UP: Final = ("imported", "new", "updated", "confirmed", "remembered_rejects", "unsure", "held", "withdrawn")
 
@@ -130,7 +126,7 @@ def carry_out(
         model_id = _checked(connection, run_id, predictor)
         pending, done = take_run(connection, project, run_id, worker, resume=resume)
     status, error = "failed", "It stopped without saying why."
-    with _Pulse(database, run_id, worker, cancelled) as pulse:
+    with _RunPulse(database, run_id, worker, cancelled) as pulse:
         try:
             with database.read() as connection:
                 source_of = source_of_tile(connection, project, sources or sources_of(database))
@@ -260,16 +256,15 @@ class _Desk:
         return status == "running"
 
 
-class _Pulse:
-    """Gives signs of life while a run is carried out, and finds out that it was cancelled."""
+class _RunPulse(Pulse):
+    """Of a run, and finds out that it was cancelled."""
 
     def __init__(self, database: Database, run_id: int, worker: str, cancelled: Callable[[], bool]) -> None:
-        self._database = database
+        super().__init__(database, f"run-{run_id}", BEAT_SECONDS)
         self._run_id = run_id
         self._worker = worker
         self._cancelled = cancelled
-        self._stop, self._over = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"run-{run_id}", daemon=True)
+        self._stop = threading.Event()
 
     def stopped(self) -> bool:
         """True once nothing new is to be begun."""
@@ -281,23 +276,8 @@ class _Pulse:
         """Begin nothing new."""
         self._stop.set()
 
-    def _beat(self) -> None:
-        while not self._over.wait(BEAT_SECONDS):
-            try:
-                with self._database.write() as connection:
-                    wanted = beat(connection, self._run_id, self._worker)
-            except OperationalError:
-                logger.warning("run %s could not give a sign of life: the database is busy", self._run_id)
-                continue
-            if not wanted:
-                self._stop.set()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
+    def beat(self, connection: Connection) -> bool:
+        """See `Pulse`: what is under way is still wanted, so it beats on."""
+        if not beat(connection, self._run_id, self._worker):
+            self._stop.set()
+        return True

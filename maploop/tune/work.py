@@ -15,12 +15,12 @@ from maploop.dataset.reading import Sources
 from maploop.errors import MaploopError
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.models import add_model, list_models, load_model
-from maploop.predict.runs import new_worker
+from maploop.predict.runs import BEAT_SECONDS, new_worker
 from maploop.project import ProjectView
 from maploop.settings import get_settings
 from maploop.tune.hosted import HostedJob, pass_seconds
 from maploop.tune.jobs import JobView, load_job
-from maploop.tune.lease import Pulse
+from maploop.tune.lease import TuningPulse
 from maploop.tune.naming import free_name
 from maploop.tune.plan import Clients, Confirmation, Preflight, check_confirmed
 from maploop.tune.records import add_job, end_job, let_go, note_job, take_job, tell
@@ -87,8 +87,8 @@ def carry_out_job(
     worker = new_worker()
     with database.write() as connection:
         job = take_job(connection, project, job_id, worker, resume=resume)
-    beat = LOCAL_BEAT_SECONDS if job.trainer == "local" else None
-    with Pulse(database, job_id, worker, **({"seconds": beat} if beat else {})) as pulse:
+    seconds = LOCAL_BEAT_SECONDS if job.trainer == "local" else BEAT_SECONDS
+    with TuningPulse(database, job_id, worker, seconds) as pulse:
         try:
             if job.trainer == "local":
                 _train_here(
