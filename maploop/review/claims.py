@@ -12,6 +12,11 @@ from maploop.errors import ClaimError
 
 _RENEWED = ("annotator_id", "expires_at", "ahead")
 _KEPT = ("taken_at", "drawn_by")
+_HELD = select(Claim.tile_id).where(
+    Claim.tile_id == bindparam("tile"),
+    Claim.annotator_id == bindparam("annotator"),
+    Claim.expires_at > bindparam("now"),
+)
 _RELEASE = delete(Claim).where(Claim.tile_id == bindparam("tile"), Claim.annotator_id == bindparam("annotator"))
 
 
@@ -70,10 +75,8 @@ def holder_of(connection: Connection, tile_id: int) -> str:
 
 def is_held_by(connection: Connection, tile_id: int, annotator_id: int) -> bool:
     """True when the annotator holds the tile already, in another window or since before a reload."""
-    held = select(Claim.tile_id).where(
-        Claim.tile_id == tile_id, Claim.annotator_id == annotator_id, Claim.expires_at > utc_now()
-    )
-    return connection.execute(held).first() is not None
+    where = {"tile": tile_id, "annotator": annotator_id, "now": utc_now()}
+    return connection.execute(_HELD, where).first() is not None
 
 
 def release(connection: Connection, tile_id: int, annotator_id: int) -> None:
