@@ -63,7 +63,8 @@ def rings_in_units(geometry: BaseGeometry, limit: int) -> list[list[_Points]]:
     the holes.
 
     Whole numbers can make an outline touch itself: it is then mended, and may come in several parts. Nothing moves by
-    more than a unit; what is narrower than a unit may by two, as it has to be drawn wider than it is.
+    more than a unit; what is narrower than a unit may by two, as it has to be drawn wider than it is, and so may what
+    stands beside a gap that narrow.
     """
     if geometry.geom_type == "Point":
         return [[_whole(shapely.get_coordinates(geometry), limit)]]
