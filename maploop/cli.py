@@ -14,6 +14,7 @@ import typer
 from maploop.cli_compare import compare, promote
 from maploop.cli_evaluate import evaluate
 from maploop.cli_models import model_app
+from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
 from maploop.cli_predict import predict
 from maploop.cli_threshold import threshold_app
@@ -46,13 +47,7 @@ app.command("promote")(promote)
 app.command("tune")(tune)
 app.add_typer(tuning_app, name="tuning")
 
-ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO, ...")]
-Url = Annotated[
-    str | None,
-    typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ClassName = Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class of every row.")]
 ClassField = Annotated[str | None, typer.Option("--class-field", metavar="F", help="The field that names the class.")]
 Crs = Annotated[str | None, typer.Option("--crs", metavar="CRS", help="In place of what the file says: EPSG:32636.")]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import progress, say, say_json, say_lines
 from maploop.errors import InputError
 
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
     from maploop.compare.sidebyside import Comparison
     from maploop.database import Database
     from maploop.project import ProjectView
-
-ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
-Url = Annotated[
-    str | None,
-    typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def compare(

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from maploop.cli_options import AsJson, Url
 from maploop.cli_output import progress, say, say_json, say_lines
 from maploop.errors import InputError
 
@@ -34,11 +35,8 @@ def evaluate(
     point_tolerance: Annotated[
         float | None, typer.Option(metavar="M", help="Metres; else the project's, or 5.")
     ] = None,
-    db: Annotated[
-        str | None,
-        typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    db: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Hold predictions against the truth: a model on a project's finished tiles, or one file against another."""
     from maploop.evaluate.matching import Rules  # noqa: PLC0415

@@ -5,18 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import say, say_json
 from maploop.errors import InputError
 
 if TYPE_CHECKING:
     from maploop.predict.models import ModelView
 
-ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
-Url = Annotated[
-    str | None,
-    typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 model_app = typer.Typer(help="Models that can be asked.", rich_markup_mode=None)
 

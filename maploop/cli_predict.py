@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maploop.cli_models import AsJson, ProjectName, Url
+from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import progress, say, say_json
 from maploop.errors import InputError
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import say, say_json
 
 if TYPE_CHECKING:
@@ -14,15 +15,9 @@ threshold_app = typer.Typer(
     help="Scores above which predictions are accepted without a look: recorded, and taken back at will.",
     rich_markup_mode=None,
 )
-ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 ModelName = Annotated[str, typer.Option("--model", metavar="NAME", help="The model that predicts.")]
 Precision = Annotated[float, typer.Option(metavar="P", help="The share that is to be right, 0 to 1.")]
 Held = Annotated[float, typer.Option("--look-at", metavar="SHARE", help="The share that people still look at.")]
-Url = Annotated[
-    str | None,
-    typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @threshold_app.command("show")

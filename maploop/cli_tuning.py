@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import progress, say, say_export, say_json
 from maploop.errors import InputError, MaploopError
 
@@ -17,13 +18,7 @@ if TYPE_CHECKING:
     from maploop.tune.jobs import CheckpointView, EventView, JobView
     from maploop.tune.plan import Preflight
 
-ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="The training, as maploop tuning list numbers it.")]
-Url = Annotated[
-    str | None,
-    typer.Option("--db", metavar="URL", help="Database; else MAPLOOP_DATABASE_URL; else in the data folder."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 LAST_EVENTS = 10
 
 tuning_app = typer.Typer(help="Trainings under way and done.", rich_markup_mode=None)
