@@ -12,7 +12,8 @@ from db.shared import shared
 from maploop.cli import run
 from maploop.predict.chat.pace import RealClock
 from maploop.prices import load_prices
-from tests.test_cli_predict import TILES, add, refused, said
+from tests.commands import refused, said
+from tests.test_cli_predict import TILES, add
 from tests.tune.ground import painted_files
 from tests.vendor import KEY, BatchPlan, Vendor
 

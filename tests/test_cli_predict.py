@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -13,6 +12,7 @@ from db.shared import shared
 from maploop.cli import run
 from maploop.prices import load_prices
 from tests.builders import CORNER
+from tests.commands import refused, said
 from tests.tune.ground import painted_files
 from tests.vendor import KEY, Vendor, server_error
 
@@ -46,24 +46,6 @@ def town(
 def add(name: str, vendor: Vendor, *options: str) -> list[str]:
     named = ["model", "add", "Town", name, "--backend", "chat", "--identifier", "gpt-4o"]
     return [*named, "--base-url", vendor.url, "--key", "TOWN_KEY", *options]
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """The JSON that a command prints."""
-    code = run([*arguments, "--json"])
-    out, error = capsys.readouterr()
-    assert code == 0, error
-    answer: dict[str, Any] = json.loads(out)
-    return answer
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that a command says instead."""
-    assert run(list(arguments)) == 2
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert error.count("\n") == 1
-    return error
 
 
 def test_a_model_is_added_and_listed(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:

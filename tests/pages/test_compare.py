@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from sqlalchemy import func, insert, select, update
 from streamlit.testing.v1 import AppTest
 
@@ -61,19 +60,6 @@ def keys(app: AppTest) -> set[str]:
 def town(sqlite_database: Database) -> Town:
     """Two models on twelve finished test tiles."""
     return Town(sqlite_database)
-
-
-@pytest.fixture
-def went(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
-    """Where the page wanted to go, and with what in the address."""
-    places: list[tuple[str, dict[str, str]]] = []
-
-    def go(where: Path, *, query_params: dict[str, str]) -> None:
-        places.append((where.name, query_params))
-        st.stop()
-
-    monkeypatch.setattr(st, "switch_page", go)
-    return places
 
 
 def test_without_a_project_the_page_says_what_to_do(sqlite_database: Database) -> None:

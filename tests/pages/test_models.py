@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
@@ -61,19 +60,6 @@ def model(
 def work_off(sqlite_database: Database) -> Callable[[], None]:
     """Does what was begun."""
     return Foreman(sqlite_database, (lambda each: runs.waiting_runs(each, lambda _: Grey()),)).work_off
-
-
-@pytest.fixture
-def went(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
-    """Where the page wanted to go, and with what in the address."""
-    places: list[tuple[str, dict[str, str]]] = []
-
-    def go(where: Path, *, query_params: dict[str, str]) -> None:
-        places.append((where.name, query_params))
-        st.stop()
-
-    monkeypatch.setattr(st, "switch_page", go)
-    return places
 
 
 def page(part: str = "Models", **query: str) -> AppTest:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 
@@ -24,19 +23,6 @@ def project(sqlite_database: Database) -> ProjectView:
     """An empty project."""
     with sqlite_database.write() as connection:
         return a_project(connection)
-
-
-@pytest.fixture
-def went(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
-    """Where the page wanted to go, and with what in the address."""
-    places: list[tuple[str, dict[str, str]]] = []
-
-    def go(where: Path, *, query_params: dict[str, str]) -> None:
-        places.append((where.name, query_params))
-        st.stop()
-
-    monkeypatch.setattr(st, "switch_page", go)
-    return places
 
 
 def page(project: ProjectView, who: str) -> AppTest:

@@ -1,8 +1,6 @@
 """`maploop predict` and `maploop tune`, as a pipeline calls them."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -11,6 +9,7 @@ from db.models import Tile as TileRow
 from db.shared import shared
 from maploop.cli import run
 from tests.builders import CORNER
+from tests.commands import refused, said
 from tests.tune.ground import painted_files
 
 TILES = 4
@@ -20,24 +19,6 @@ TILES = 4
 def files(tmp_path: Path) -> tuple[Path, Path]:
     """A GeoTIFF of four tiles, and the outlines of its houses."""
     return painted_files(tmp_path, TILES)
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """The JSON that a command prints."""
-    code = run([*arguments, "--json"])
-    out, error = capsys.readouterr()
-    assert code == 0, error
-    answer: dict[str, Any] = json.loads(out)
-    return answer
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that a command says instead."""
-    assert run(list(arguments)) == 2
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert error.count("\n") == 1
-    return error
 
 
 def test_the_loop_turns_from_the_command_line(

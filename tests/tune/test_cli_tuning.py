@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from maploop.cli import run
+from tests.commands import said
 from tests.tune.hosted import BASE, KilledError, Line, Office
 from tests.vendor import KEY, JobPlan
 
@@ -27,15 +27,8 @@ def tune_there(office: Office, *more: str) -> list[str]:
     return ["tune", "Town", "--dataset", office.dataset.id[:10], "--base", BASE, "--trainer", "openai", *server, *more]
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    code = run([*arguments, "--json"])
-    out, error = capsys.readouterr()
-    assert code == 0, error
-    answer: dict[str, Any] = json.loads(out)
-    return answer
-
-
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr; what was looked at before may stand on stdout."""
     assert run(list(arguments)) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

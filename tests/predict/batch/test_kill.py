@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from maploop.predict.batch.files import Limits
+from tests.commands import said
 from tests.predict.batch.ground import Life, World
 from tests.predict.ground import TILES, Killed
-from tests.test_cli_predict import said
 from tests.tune.ground import painted_files
 from tests.vendor import HANG_AFTER, KEY, Vendor
 

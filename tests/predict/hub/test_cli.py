@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from maploop.cli import run
+from tests.commands import refused
 from tests.predict.hub.ground import WHY
 from tests.tune.ground import painted_files
 
@@ -26,15 +27,6 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     assert "Loading" not in error
     answer: dict[str, Any] = json.loads(out)
     return answer
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that a command says instead."""
-    assert run(list(arguments)) == 2
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert error.count("\n") == 1
-    return error
 
 
 def add(name: str, folder: Path, *options: str) -> list[str]:
