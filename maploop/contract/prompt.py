@@ -19,7 +19,7 @@ from maploop.project import GeometryType, ProjectView
 ImageFormat = Literal["png", "jpeg"]
 Detail = Literal["low", "high", "auto", "original"]
 
-GRAMMAR = 2  # raise it when the same annotations render to another answer, or the same pixels to another picture
+GRAMMAR = 3  # raise it when the same annotations render to another answer, or the same pixels to another picture
 IMAGE_FORMAT: ImageFormat = (
     "jpeg"  # a PNG of aerial imagery is four times the size: 900 tiles would fill OpenAI's 512 MB
 )

@@ -1,0 +1,25 @@
+"""How far apart two geometries are where it is furthest, coordinate by coordinate."""
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+STEP = 0.25  # between two points that are looked at
+
+
+def are_within(distance: float, one: BaseGeometry, other: BaseGeometry) -> bool:
+    """Whether no point of two geometries is further than so much from all of the other, in x or in y.
+
+    Looked for at many points, so that no buffer has to be trusted.
+    """
+    return not _has_far_points(one, other, distance) and not _has_far_points(other, one, distance)
+
+
+def _has_far_points(geometry: BaseGeometry, other: BaseGeometry, distance: float) -> bool:
+    """Whether there are any along the outline, or along lines across what the other leaves."""
+    left = [each for each in shapely.get_parts(geometry.difference(other)) if each.geom_type == "Polygon" and each.area]
+    drawn = geometry.boundary if geometry.geom_type.endswith("Polygon") else geometry
+    looked_at = [drawn, *shapely.get_parts(shapely.constrained_delaunay_triangles(left))]
+    places = shapely.get_coordinates(shapely.segmentize(looked_at, STEP))
+    shapely.prepare(other)
+    x, y = places[~shapely.dwithin(other, shapely.points(places), distance)].T  # the rest is near whichever way
+    return not shapely.intersects(other, shapely.box(x - distance, y - distance, x + distance, y + distance)).all()
