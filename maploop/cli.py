@@ -4,6 +4,7 @@ Heavy imports wait until a command needs them, so that `maploop --help` answers 
 """
 
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from maploop.project import ProjectView
 
 BAD_INPUT = 2
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="maploop",
@@ -296,7 +298,7 @@ def _database_trouble(error: Exception) -> str | None:
 
 
 def run(arguments: list[str]) -> int:
-    """Do what the arguments say -> the exit code: 0, or 2 after bad input."""
+    """Do what the arguments say -> the exit code: 0, 2 after bad input, 130 when it was interrupted."""
     try:
         _check_text(arguments)
         outcome: Any = app(arguments or ["--help"], prog_name="maploop", standalone_mode=False)
@@ -305,12 +307,14 @@ def run(arguments: list[str]) -> int:
     except MaploopError as error:
         return fail(str(error), BAD_INPUT)
     except typer.Abort:
-        return fail("Stopped.", 130)
+        outcome = INTERRUPTED
     except Exception as error:
         trouble = _database_trouble(error)
         if trouble is None:
             raise
         return fail(trouble, BAD_INPUT)
+    if outcome == INTERRUPTED:
+        return fail("Stopped.", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -318,4 +322,5 @@ def main() -> None:
     """The `maploop` command."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries have to say to developers would be more than one line
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is paid for is kept
     sys.exit(run(sys.argv[1:]))

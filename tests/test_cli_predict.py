@@ -1,6 +1,10 @@
 """`maploop model` and `maploop predict` with a chat model, as a pipeline calls them."""
 
+import contextlib
 import json
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from tests.tune.ground import painted_files
 from tests.vendor import KEY, Vendor, server_error
 
 TILES = 6
+AT_ONCE = 4  # requests under way, unless told
 
 
 @pytest.fixture
@@ -135,3 +140,23 @@ def test_wishes_that_do_not_fit_end_in_one_line(town: Vendor, capsys: pytest.Cap
     assert "--resume goes on" in refused(capsys, *resumed, "--shots", "1")
     assert "has no run that was left unfinished" in refused(capsys, *resumed)
     assert town.seen == []
+
+
+def test_told_to_end_it_keeps_what_is_on_its_way(
+    town: Vendor, sqlite_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town.held = threading.Event()
+    predict = ("predict", "Town", "--model", "eyes")
+    command = [sys.executable, "-c", "from maploop.cli import main; main()", *predict, "--all"]
+    with subprocess.Popen([*command, "--db", sqlite_url], stderr=subprocess.PIPE, text=True) as process:
+        while town.in_flight < AT_ONCE:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"It ended by itself: {process.wait(0.05)}.")
+        process.terminate()
+        town.held.set()
+        _, error = process.communicate()
+    assert (process.returncode, error.splitlines()[-1]) == (130, "Stopped.")
+    assert len(town.bill.charges) >= AT_ONCE
+    done = said(capsys, *predict, "--resume")
+    assert (done["status"], done["predicted"]) == ("finished", TILES)
+    assert town.bill.twice() == {}

@@ -69,6 +69,10 @@ class PredictReport:
 Hear = Callable[[RunProgress], None]
 
 
+def _never() -> bool:
+    return False
+
+
 def predict_tiles(
     database: Database,
     project: ProjectView,
@@ -79,7 +83,7 @@ def predict_tiles(
     parameters: dict[str, Any] | None = None,
     again: bool = False,
     hear: Hear = lambda _: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    cancelled: Callable[[], bool] = _never,
     sources: Sources | None = None,
 ) -> PredictReport:
     """Begin a run over the chosen tiles and carry it out; what the model predicted before is left out unless `again`.
@@ -109,15 +113,17 @@ def carry_out(
     predictor: Predictor,
     *,
     hear: Hear = lambda _: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    cancelled: Callable[[], bool] = _never,
+    put_down: Callable[[], bool] = _never,
     sources: Sources | None = None,
     resume: bool = True,
 ) -> RunView:
     """Predict the pending tiles of a run that nobody is at work on -> the run as it ended: finished or cancelled.
 
     `hear` is told how far it is, from this thread. Once `cancelled` says so, or somebody cancels the run, nothing new
-    is begun; what is under way is still stored. The same holds when its budget is used up, as its `error` then says. A
-    run whose answers come later is put down, and can be taken up at any time. Raises ConflictError when somebody is at
+    is begun; what is under way is still stored. The same holds when its budget is used up, as its `error` then says,
+    and once `put_down` says so, which leaves the run for anybody to take up, as does one whose answers come later.
+    Raises ConflictError when somebody is at
     work on it, when it asks another question now, or was ended and this is not to `resume` it; and whatever stops the
     predictor, after which the run is `failed` and can be resumed.
     """
@@ -126,7 +132,7 @@ def carry_out(
         model_id = _checked(connection, run_id, predictor)
         pending, done = take_run(connection, project, run_id, worker, resume=resume)
     status, error = "failed", "It stopped without saying why."
-    with _RunPulse(database, run_id, worker, cancelled) as pulse:
+    with _RunPulse(database, run_id, worker, lambda: cancelled() or put_down()) as pulse:
         try:
             with database.read() as connection:
                 source_of = source_of_tile(connection, project, sources or sources_of(database))
@@ -150,7 +156,10 @@ def carry_out(
             if left and not pulse.stopped():
                 msg = f"The model gave no outcome for {left} of {len(pending)} tiles: resume the run."
                 raise ConflictError(msg)
-            status, error = ("cancelled" if left else "finished"), ""
+            if not left:
+                status, error = "finished", ""
+            else:
+                status, error = ("running" if put_down() and not cancelled() else "cancelled"), ""
         except RunEndsError as end:
             status, error = "cancelled", str(end)
         except AnswersLaterError:
@@ -259,16 +268,16 @@ class _Desk:
 class _RunPulse(Pulse):
     """Of a run, and finds out that it was cancelled."""
 
-    def __init__(self, database: Database, run_id: int, worker: str, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, database: Database, run_id: int, worker: str, is_over: Callable[[], bool]) -> None:
         super().__init__(database, f"run-{run_id}", BEAT_SECONDS)
         self._run_id = run_id
         self._worker = worker
-        self._cancelled = cancelled
+        self._is_over = is_over
         self._stop = threading.Event()
 
     def stopped(self) -> bool:
         """True once nothing new is to be begun."""
-        if not self._stop.is_set() and self._cancelled():
+        if not self._stop.is_set() and self._is_over():
             self._stop.set()
         return self._stop.is_set()
 

@@ -42,6 +42,7 @@ class Watch:
     begun: float = field(default_factory=time.monotonic)
     begun_at: float | None = None
     _cancelled: threading.Event = field(default_factory=threading.Event)
+    _then: Callable[[], None] = field(default=lambda: None)
 
     def hear(self, share: float, text: str = "") -> None:
         """Note how far it is."""
@@ -52,6 +53,13 @@ class Watch:
     def cancel(self) -> None:
         """Ask it to stop."""
         self._cancelled.set()
+        self._then()
+
+    def when_cancelled(self, then: Callable[[], None]) -> None:
+        """Have something done as soon as it is asked to stop; at once when it was. It may be done twice."""
+        self._then = then
+        if self._cancelled.is_set():
+            then()
 
     def cancelled(self) -> bool:
         """Whether it was asked to stop."""

@@ -48,7 +48,7 @@ def _runs(database: Database) -> Sequence[Task]:
         return ()
     from maploop.work.runs import waiting_runs  # noqa: PLC0415  takes a second to import, and most looks find nothing
 
-    return waiting_runs(database)
+    return waiting_runs(database, apart=True)
 
 
 def _trainings(database: Database) -> Sequence[Task]:

@@ -1,6 +1,6 @@
 """Runs in the background of the app: begun, resumed and cancelled from a page, carried out by the foreman."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +9,12 @@ from sqlalchemy import select
 from db.models import Model, Run
 from maploop.database import Database
 from maploop.errors import MaploopError
+from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView, load_run
 from maploop.predict.models import ModelView, load_model
 from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run, question_hash
-from maploop.predict.run import RunProgress, carry_out
+from maploop.predict.run import carry_out
 from maploop.predict.runs import (
     IN_APP,
     BegunRun,
@@ -27,7 +28,9 @@ from maploop.predict.runs import (
 )
 from maploop.predict.scene import Sources
 from maploop.project import ProjectView, load_project_by_id
+from maploop.settings import key_named
 from maploop.work.foreman import Foreman, Key, Lane, Watch
+from maploop.work.messenger import send
 
 BATCH = "batch"  # among a run's parameters: its tiles are asked in batches
 HEAVY_BACKENDS = frozenset({"local", "transformers"})
@@ -36,13 +39,13 @@ SLOW_TO_OPEN = "transformers"  # whose weights are loaded where they are used, n
 
 @dataclass(frozen=True)
 class RunTask:
-    """A run that waits to be taken up."""
+    """A run that waits to be taken up; `apart`: by a process of its own."""
 
     database: Database
     project_id: int
     run_id: int
-    model: str
     lane: Lane
+    apart: bool = False
     sources: Sources | None = None
 
     @property
@@ -52,30 +55,74 @@ class RunTask:
 
     def carry_out(self, watch: Watch) -> None:
         """See `foreman.Task`."""
-
-        def hear(now: RunProgress) -> None:
-            watch.hear(now.share)
-
-        try:
-            with self.database.read() as connection:
-                project = load_project_by_id(connection, self.project_id)
-                model = load_model(connection, project, self.model)
-                parameters = load_run(connection, project, self.run_id).parameters
-            carry_out(
+        if self.apart:
+            self._send(watch)
+        else:
+            carry_out_run(
                 self.database,
-                project,
+                self.project_id,
                 self.run_id,
-                open_predictor(project, model, parameters, database=self.database),
-                hear=hear,
-                cancelled=watch.cancelled,
+                hear=watch.hear,
+                put_down=watch.cancelled,
                 sources=self.sources,
-                resume=False,
             )
+
+    def _send(self, watch: Watch) -> None:
+        try:
+            send(self.database, self.project_id, self.run_id, self._keys(), watch)
         except Exception as error:
-            says = str(error) if isinstance(error, MaploopError) else f"{type(error).__name__}: {error}"
-            with self.database.write() as connection:
-                give_up_run(connection, self.run_id, says)
+            _give_up(self.database, self.run_id, error)
             raise
+
+    def _keys(self) -> dict[str, str]:
+        """The key of the run's server, by its name; none when it needs or has none."""
+        with self.database.read() as connection:
+            parameters = connection.execute(
+                select(Model.parameters).join(Run, Run.model_id == Model.id).where(Run.id == self.run_id)
+            ).scalar_one()
+        name = ChatParameters.of(parameters).key
+        key = key_named(name) if name else None
+        return {name: key.get_secret_value()} if name and key else {}
+
+
+def carry_out_run(
+    database: Database,
+    project_id: int,
+    run_id: int,
+    *,
+    hear: Callable[[float], None],
+    put_down: Callable[[], bool],
+    sources: Sources | None = None,
+) -> None:
+    """Take a run of the app up and carry it out, and leave in its row how it ended, whatever that was.
+
+    `hear` is told how far it is, from 0 to 1. For `put_down` see `predict.run.carry_out`; a run that was cancelled has
+    its row say so. Raises what `open_predictor` and `carry_out` raise.
+    """
+    try:
+        with database.read() as connection:
+            project = load_project_by_id(connection, project_id)
+            run = load_run(connection, project, run_id)
+            model = load_model(connection, project, run.model)
+        carry_out(
+            database,
+            project,
+            run_id,
+            open_predictor(project, model, run.parameters, database=database),
+            hear=lambda now: hear(now.share),
+            put_down=put_down,
+            sources=sources,
+            resume=False,
+        )
+    except Exception as error:
+        _give_up(database, run_id, error)
+        raise
+
+
+def _give_up(database: Database, run_id: int, error: Exception) -> None:
+    says = str(error) if isinstance(error, MaploopError) else f"{type(error).__name__}: {error}"
+    with database.write() as connection:
+        give_up_run(connection, run_id, says)
 
 
 def run_key(run_id: int) -> Key:
@@ -83,19 +130,23 @@ def run_key(run_id: int) -> Key:
     return ("run", run_id)
 
 
-def waiting_runs(database: Database, sources: Sources | None = None) -> list[RunTask]:
-    """The app's runs that are under way and that nobody works on, the oldest first."""
+def waiting_runs(database: Database, sources: Sources | None = None, *, apart: bool = False) -> list[RunTask]:
+    """The app's runs that are under way and that nobody works on, the oldest first.
+
+    `apart`: those that pay for each question are carried out by processes of their own, whatever becomes of this one.
+    """
     with database.read() as connection:
         rows = connection.execute(
-            select(Run.id, Run.project_id, Run.parameters, Run.worker, Run.beat_at, Model.name, Model.backend)
+            select(Run.id, Run.project_id, Run.parameters, Run.worker, Run.beat_at, Model.backend)
             .join(Model, Model.id == Run.model_id)
             .where(Run.status == "running")
             .order_by(Run.id)
         ).all()
     return [
-        RunTask(database, row.project_id, row.id, row.name, _lane(row.backend, row.parameters), sources)
+        RunTask(database, row.project_id, row.id, lane, apart and lane == "asking", sources)
         for row in rows
         if is_in_app(row.parameters) and not is_alive(row.worker, row.beat_at)
+        for lane in [_lane(row.backend, row.parameters)]
     ]
 
 

@@ -1,5 +1,6 @@
 """How far apart two geometries are where it is furthest, coordinate by coordinate."""
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -21,5 +22,7 @@ def _has_far_points(geometry: BaseGeometry, other: BaseGeometry, distance: float
     looked_at = [drawn, *shapely.get_parts(shapely.constrained_delaunay_triangles(left))]
     places = shapely.get_coordinates(shapely.segmentize(looked_at, STEP))
     shapely.prepare(other)
-    x, y = places[~shapely.dwithin(other, shapely.points(places), distance)].T  # the rest is near whichever way
+    with np.errstate(divide="ignore", invalid="ignore"):  # GEOS, at degenerate edges
+        near = shapely.dwithin(other, shapely.points(places), distance)  # whichever way it is measured
+    x, y = places[~near].T
     return not shapely.intersects(other, shapely.box(x - distance, y - distance, x + distance, y + distance)).all()

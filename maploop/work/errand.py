@@ -1,0 +1,57 @@
+"""The messenger's process, `python -m maploop.work.errand`: carries out one run, told and ended through its input.
+
+Says on its output how far it is, from 0 to 1, a line each time.
+"""
+
+import logging
+import os
+import signal
+import threading
+from contextlib import suppress
+from io import FileIO
+from typing import Final
+
+from maploop.database import open_database
+from maploop.errors import MaploopError
+from maploop.settings import hand_down_secrets
+from maploop.work.messenger import Errand
+from maploop.work.runs import carry_out_run
+
+logger = logging.getLogger(__name__)
+
+_INPUT, _OUTPUT = 0, 1
+_TERMINATE: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def main() -> None:
+    """Carry out the run that the input names; ends with 0 when it left in its row how it ended."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    told = FileIO(_INPUT, closefd=False)  # unbuffered: nothing holds a lock on it when the process ends
+    errand = Errand.of_line(told.readline())
+    hand_down_secrets(errand.keys)
+    over = threading.Event()
+    for each in _TERMINATE:
+        signal.signal(each, lambda *_: over.set())
+    threading.Thread(target=_wait_for_the_end, args=(told, over), daemon=True).start()
+    try:
+        carry_out_run(
+            open_database(errand.database_url), errand.project_id, errand.run_id, hear=_say, put_down=over.is_set
+        )
+    except MaploopError as error:
+        logger.warning("run %s: %s", errand.run_id, error)
+
+
+def _wait_for_the_end(told: FileIO, over: threading.Event) -> None:
+    with suppress(OSError):
+        while told.read(1):
+            pass
+    over.set()
+
+
+def _say(share: float) -> None:
+    with suppress(OSError):  # the app is gone, and hears nothing
+        os.write(_OUTPUT, f"{share:.6f}\n".encode())
+
+
+if __name__ == "__main__":
+    main()

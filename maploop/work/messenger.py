@@ -1,0 +1,80 @@
+"""Has a run carried out in a process of its own, which outlives the app for as long as answers are on their way.
+
+Who asks a server pays for every question, also for one whose asker was killed before the answer came. So questions are
+asked by a child of the app. It is told by its standard input closing, which a kill of the app closes too, to ask
+nothing new; what is on its way is waited for and stored, and the run put down for the next app to take up.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+import orjson
+
+import maploop
+from maploop.database import Database
+from maploop.errors import ConflictError
+from maploop.work.foreman import Watch
+
+_HOME: Final = str(Path(maploop.__file__).parents[1])
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What the child has to know; told through a pipe, as others can read what a process was started with.
+
+    database_url    with its password
+    keys            of the server that is asked, by name
+    """
+
+    database_url: str = field(repr=False)
+    project_id: int
+    run_id: int
+    keys: Mapping[str, str] = field(repr=False)
+
+    def to_line(self) -> bytes:
+        """One line of JSON."""
+        return orjson.dumps(asdict(self)) + b"\n"
+
+    @classmethod
+    def of_line(cls, line: bytes) -> "Errand":
+        """Read what `to_line` wrote."""
+        return cls(**orjson.loads(line))
+
+
+def send(database: Database, project_id: int, run_id: int, keys: Mapping[str, str], watch: Watch) -> None:
+    """Have a run carried out by a process of its own, and wait until that has ended.
+
+    Raises ConflictError when it ended before its time; the run then stands as it left it.
+    """
+    errand = Errand(database.engine.url.render_as_string(hide_password=False), project_id, run_id, keys)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "maploop.work.errand"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # what is sent to the app's group, such as Ctrl-C, is not for it
+    )
+    with child:
+        to, said = _pipes(child)
+        try:
+            to.write(errand.to_line())
+            to.flush()
+        except BrokenPipeError:
+            pass  # it ended at once: its exit says so
+        watch.when_cancelled(to.close)
+        for line in said:
+            watch.hear(float(line))
+    if child.returncode:
+        how = f"signal {-child.returncode}" if child.returncode < 0 else f"code {child.returncode}"
+        msg = f"The process that asked for run {run_id} ended before its time ({how}): resume the run."
+        raise ConflictError(msg)
+
+
+def _pipes(child: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:
+    pipes: tuple[Any, Any] = child.stdin, child.stdout  # there are, as they were asked for
+    return pipes
