@@ -1,7 +1,7 @@
 """Many rows at once: ids ahead of the rows, rows past the ORM, and the lock that keeps two imports apart."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sqlalchemy import Column, Connection, Table, func, select
@@ -12,6 +12,15 @@ from sqlalchemy.exc import OperationalError
 from db.models import Base, Project
 
 MANY = 1_000  # rows after which planning anew pays
+_IN_ONE_LIST = 500  # values; SQLite takes 32,766 a statement
+
+Value = TypeVar("Value")
+
+
+def in_lists(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """The values in parts that one IN list each can hold."""
+    for start in range(0, len(values), _IN_ONE_LIST):
+        yield values[start : start + _IN_ONE_LIST]
 
 
 def table_of(model: type[Base]) -> Table:

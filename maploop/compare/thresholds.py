@@ -14,7 +14,7 @@ import shapely
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.orm import aliased
 
-from db.bulk import insert_rows, lock_project, reserve_ids, update_rows
+from db.bulk import in_lists, insert_rows, lock_project, reserve_ids, update_rows
 from db.conditions import undecided
 from db.models import (
     Annotator,
@@ -25,7 +25,6 @@ from db.models import (
     ThresholdRule,
     Tile,
     TileEvent,
-    TileFeature,
 )
 from db.types import utc_now
 from maploop.compare.reach import (
@@ -43,6 +42,7 @@ from maploop.compare.reliability import Threshold, choose_threshold
 from maploop.errors import ConflictError, NotFoundError
 from maploop.predict.memory import features_with_ids
 from maploop.predict.models import load_model
+from maploop.predict.placing import places_of
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.project import ProjectView
 from maploop.quality.statistics import Metric, proportion
@@ -63,7 +63,6 @@ __all__ = [
     "reliabilities",
     "withdraw_rule",
 ]
-_CHUNK = 500  # values in one IN list
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ def withdraw_rule(connection: Connection, project: ProjectView, annotator_id: in
         undoes=before.decision_ids.tolist(),
     )
     move_features(connection, before.ids, [None] * count, before.class_ids, outlines, [None] * count)
-    tiles = _tiles_of(connection, before.ids.tolist())
+    tiles = sorted(places_of(connection, before.ids.tolist()))
     _reopen(connection, annotator_id, tiles)
     refresh_uncertainty(connection, project.id, tiles)
     return count
@@ -223,10 +222,8 @@ def _accept(
     Who decides one at the same moment waits, and finds this decision standing.
     """
     ids = list(decided_on)
-    for start in range(0, len(ids), _CHUNK):
-        connection.execute(
-            select(Feature.id).where(Feature.id.in_(ids[start : start + _CHUNK])).order_by(Feature.id).with_for_update()
-        )
+    for some in in_lists(ids):
+        connection.execute(select(Feature.id).where(Feature.id.in_(some)).order_by(Feature.id).with_for_update())
     known = features_with_ids(connection, ids)
     before = known.only(np.array([each is None for each in known.verdicts], dtype=np.bool_))
     count = len(before)
@@ -247,30 +244,16 @@ def _accept(
         rule_id=rule_id,
     )
     move_features(connection, before.ids, verdicts, before.class_ids, outlines, decisions)
-    refresh_uncertainty(connection, project.id, _tiles_of(connection, before.ids.tolist()))
+    refresh_uncertainty(connection, project.id, sorted(places_of(connection, before.ids.tolist())))
     return count
-
-
-def _tiles_of(connection: Connection, feature_ids: list[int]) -> list[int]:
-    """Ids of the tiles that features touch."""
-    tiles: set[int] = set()
-    for start in range(0, len(feature_ids), _CHUNK):
-        chunk = feature_ids[start : start + _CHUNK]
-        tiles.update(
-            connection.execute(
-                select(TileFeature.tile_id).distinct().where(TileFeature.feature_id.in_(chunk))
-            ).scalars()
-        )
-    return sorted(tiles)
 
 
 def _reopen(connection: Connection, annotator_id: int, tile_ids: list[int]) -> None:
     """Finished tiles are open again: what the rule had accepted there is undecided, and would be missing."""
     finished: list[int] = []
-    for start in range(0, len(tile_ids), _CHUNK):
-        chunk = tile_ids[start : start + _CHUNK]
+    for some in in_lists(tile_ids):
         finished += connection.execute(
-            select(Tile.id).where(Tile.id.in_(chunk), Tile.status.in_(("complete", "approved"))).order_by(Tile.id)
+            select(Tile.id).where(Tile.id.in_(some), Tile.status.in_(("complete", "approved"))).order_by(Tile.id)
         ).scalars()
     if not finished:
         return

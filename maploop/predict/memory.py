@@ -9,13 +9,13 @@ import shapely
 from numpy.typing import NDArray
 from sqlalchemy import Connection, LargeBinary, Select, case, null, or_, select, type_coerce
 
+from db.bulk import in_lists
 from db.models import Feature, Prediction, Tile, TileFeature
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.imagery.tilemath import metres_per_pixel
 from maploop.project import ProjectView
 from maploop.vectors.geometry import Geometries, as_geometries, match_features
 
-_CHUNK = 500  # values in one IN list; SQLite takes 32,766 a statement
 NONE = -1
 
 
@@ -63,11 +63,9 @@ def known_features(connection: Connection, project: ProjectView, tiles: Sequence
 
 def features_with_ids(connection: Connection, ids: Sequence[int]) -> Known:
     """The features of these ids, ordered by id."""
-    ordered = sorted(ids)
     rows: list[Any] = []
-    for start in range(0, len(ordered), _CHUNK):
-        chunk = ordered[start : start + _CHUNK]
-        rows += connection.execute(_full().where(Feature.id.in_(chunk)).order_by(Feature.id))
+    for some in in_lists(sorted(ids)):
+        rows += connection.execute(_full().where(Feature.id.in_(some)).order_by(Feature.id))
     return _known(rows)
 
 

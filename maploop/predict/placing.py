@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, select
 
-from db.bulk import insert_rows
+from db.bulk import in_lists, insert_rows
 from db.models import TileFeature
 from maploop.errors import InputError
 from maploop.imagery.tilemath import Tile, tile_indices
@@ -18,7 +18,6 @@ from maploop.vectors.geometry import Geometries, split_by_tiles
 MAX_TILES_A_FEATURE = 10_000  # by its bounds
 MAX_PLACES = 5_000_000
 _BATCH_TILES = 1_000_000
-_CHUNK = 500  # values in one IN list
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,8 @@ def places_of(connection: Connection, feature_ids: Sequence[int]) -> set[int]:
     """Ids of the tiles that features touch."""
     found: set[int] = set()
     touched = select(TileFeature.tile_id).where(TileFeature.feature_id.in_(bindparam("features", expanding=True)))
-    for start in range(0, len(feature_ids), _CHUNK):
-        found.update(connection.execute(touched, {"features": feature_ids[start : start + _CHUNK]}).scalars())
+    for ids in in_lists(feature_ids):
+        found.update(connection.execute(touched, {"features": ids}).scalars())
     return found
 
 
@@ -92,7 +91,6 @@ def drop_places(connection: Connection, feature_ids: Sequence[int]) -> set[int]:
     """Take features off their tiles -> the ids of those tiles."""
     left: set[int] = set()
     gone = delete(TileFeature).where(TileFeature.feature_id.in_(bindparam("features", expanding=True)))
-    for start in range(0, len(feature_ids), _CHUNK):
-        chunk = feature_ids[start : start + _CHUNK]
-        left.update(connection.execute(gone.returning(TileFeature.tile_id), {"features": chunk}).scalars())
+    for ids in in_lists(feature_ids):
+        left.update(connection.execute(gone.returning(TileFeature.tile_id), {"features": ids}).scalars())
     return left

@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from db.bulk import MANY, insert_rows, refresh_statistics, reserve_ids, update_rows
+from db.bulk import MANY, in_lists, insert_rows, refresh_statistics, reserve_ids, update_rows
 from db.conditions import undecided
 from db.models import Claim, Feature, Prediction, Run, Tile, TileFeature
 from db.types import utc_now
@@ -21,8 +21,6 @@ from maploop.predict.placing import Placement, drop_places, keep_places, places_
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.project import ProjectView
 from maploop.vectors.features import FeatureTable
-
-_CHUNK = 500  # values in one IN list
 
 
 @dataclass(frozen=True)
@@ -252,11 +250,10 @@ class PredictionWriter:
 
     def _of_run(self, run_id: int, prediction_ids: Sequence[int]) -> set[int]:
         found: set[int] = set()
-        for start in range(0, len(prediction_ids), _CHUNK):
-            chunk = prediction_ids[start : start + _CHUNK]
+        for ids in in_lists(prediction_ids):
             found.update(
                 self.connection.execute(
-                    select(Prediction.id).where(Prediction.run_id == run_id, Prediction.id.in_(chunk))
+                    select(Prediction.id).where(Prediction.run_id == run_id, Prediction.id.in_(ids))
                 ).scalars()
             )
         return found

@@ -10,12 +10,10 @@ import shapely
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from db.bulk import insert_rows, reserve_ids, update_rows
+from db.bulk import in_lists, insert_rows, reserve_ids, update_rows
 from db.models import Decision, Feature, Prediction, Run
 from db.types import utc_now
 from maploop.predict.memory import Known
-
-_CHUNK = 500  # values in one IN list
 
 
 def new_ids(count: int) -> list[str]:
@@ -106,8 +104,7 @@ def move_features(
 def _models_of(connection: Connection, prediction_ids: Sequence[int]) -> dict[int, int]:
     """Prediction id -> id of the model that made it."""
     models: dict[int, int] = {}
-    for start in range(0, len(prediction_ids), _CHUNK):
-        query = select(Prediction.id, Run.model_id).join(Run, Run.id == Prediction.run_id)
-        chunk = prediction_ids[start : start + _CHUNK]
-        models.update(connection.execute(query.where(Prediction.id.in_(chunk))).all())
+    query = select(Prediction.id, Run.model_id).join(Run, Run.id == Prediction.run_id)
+    for ids in in_lists(prediction_ids):
+        models.update(connection.execute(query.where(Prediction.id.in_(ids))).all())
     return models
