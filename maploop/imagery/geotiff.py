@@ -211,6 +211,6 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).replace(str(path), path.name).split()) or type(error).__name__
         msg = f"{path.name!r} cannot be read as a GeoTIFF ({reason[:200]}): check the file with gdalinfo."
         raise ImageryError(msg) from error
