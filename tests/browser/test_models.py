@@ -8,15 +8,16 @@ from sqlalchemy import select
 
 from db.engine import connect
 from db.models import Model, Prediction, Run, RunTile
+from tests.browser.commands import maploop
 from tests.browser.conftest import AppServer
-from tests.browser.houses import maploop, paint
+from tests.tune.ground import painted_files
 
 TILES = 20  # three blocks that the local model maps one after another
 SECONDS = 120_000
 
 
 def test_tuning_and_predicting_go_on_after_a_kill(app_server: AppServer, page: Page, tmp_path: Path) -> None:
-    imagery, truth = paint(tmp_path / "ground", TILES)
+    imagery, truth = painted_files(tmp_path, TILES)
     maploop(app_server, "project", "create", "Town", "--class", "building:polygon", "--zoom", 19, "--seed", "s")
     maploop(app_server, "import", "imagery", "Town", imagery)
     maploop(app_server, "import", "annotations", "Town", truth)
