@@ -2,7 +2,8 @@
 
 Who asks a server pays for every question, also for one whose asker was killed before the answer came. So questions are
 asked by a child of the app. It is told by its standard input closing, which a kill of the app closes too, to ask
-nothing new; what is on its way is waited for and stored, and the run put down for the next app to take up.
+nothing new; what is on its way is waited for and stored, and the run put down for the next app to take up. And a model
+that takes its process with it, as one too large for the memory does, leaves the app alone.
 """
 
 import os
@@ -71,7 +72,7 @@ def send(database: Database, project_id: int, run_id: int, keys: Mapping[str, st
             watch.hear(float(line))
     if child.returncode:
         how = f"signal {-child.returncode}" if child.returncode < 0 else f"code {child.returncode}"
-        msg = f"The process that asked for run {run_id} ended before its time ({how}): resume the run."
+        msg = f"The process of run {run_id} ended before its time ({how}): resume the run."
         raise ConflictError(msg)
 
 

@@ -77,10 +77,10 @@ class RunTask:
     def _keys(self) -> dict[str, str]:
         """The key of the run's server, by its name; none when it needs or has none."""
         with self.database.read() as connection:
-            parameters = connection.execute(
-                select(Model.parameters).join(Run, Run.model_id == Model.id).where(Run.id == self.run_id)
-            ).scalar_one()
-        name = ChatParameters.of(parameters).key
+            model = connection.execute(
+                select(Model.backend, Model.parameters).join(Run, Run.model_id == Model.id).where(Run.id == self.run_id)
+            ).one()
+        name = ChatParameters.of(model.parameters).key if model.backend == "chat" else None
         key = key_named(name) if name else None
         return {name: key.get_secret_value()} if name and key else {}
 
@@ -133,7 +133,7 @@ def run_key(run_id: int) -> Key:
 def waiting_runs(database: Database, sources: Sources | None = None, *, apart: bool = False) -> list[RunTask]:
     """The app's runs that are under way and that nobody works on, the oldest first.
 
-    `apart`: those that pay for each question are carried out by processes of their own, whatever becomes of this one.
+    `apart`: all but batches, which only wait, are carried out by processes of their own.
     """
     with database.read() as connection:
         rows = connection.execute(
@@ -143,7 +143,7 @@ def waiting_runs(database: Database, sources: Sources | None = None, *, apart: b
             .order_by(Run.id)
         ).all()
     return [
-        RunTask(database, row.project_id, row.id, lane, apart and lane == "asking", sources)
+        RunTask(database, row.project_id, row.id, lane, apart and lane != "watching", sources)
         for row in rows
         if is_in_app(row.parameters) and not is_alive(row.worker, row.beat_at)
         for lane in [_lane(row.backend, row.parameters)]
