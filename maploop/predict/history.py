@@ -21,7 +21,8 @@ _COUNTED_AS = {"ok": "done", "failed": "failed", "pending": "pending"}
 
 @dataclass(frozen=True)
 class RunView:
-    """A run. `status` is `interrupted` when it is under way and nobody works on it, `waiting` when the app is going to.
+    """A run. `status` is `interrupted` when it is under way and nobody works on it, `waiting` when the app is going to,
+    `stopping` when it was cancelled and what is on its way is waited for.
 
     done, failed, pending   of its tiles; `failures` are those by kind; `features` were found on the done ones.
                             A file of predictions is stored in one go, and its tiles are none of these
@@ -160,6 +161,8 @@ def _view(row: Row[Any], counts: dict[str, Any]) -> RunView:
     status = row.status
     if status == "running" and not is_alive(row.worker, row.beat_at):
         status = "waiting" if is_in_app(row.parameters) else "interrupted"
+    elif status == "cancelled" and is_alive(row.worker, row.beat_at):
+        status = "stopping"
     return RunView(
         id=row.id,
         model=row.name,

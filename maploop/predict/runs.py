@@ -119,15 +119,18 @@ def begin_run(
 
 
 def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> frozenset[int]:
-    """Ids of tiles that need no asking: done, or being done by a worker that is alive or will come, or by a server."""
+    """Ids of tiles that need no asking: done, or being done by a worker that is alive or will come, or by a server.
+
+    A run that was cancelled may have asked about any of its tiles until its worker has ended.
+    """
     under_way = [
         row.id
         for row in connection.execute(
-            select(Run.id, Run.parameters, Run.worker, Run.beat_at).where(
-                Run.model_id == model.id, Run.status == "running"
+            select(Run.id, Run.status, Run.parameters, Run.worker, Run.beat_at).where(
+                Run.model_id == model.id, Run.status.in_(("running", "cancelled"))
             )
         )
-        if is_in_app(row.parameters) or is_alive(row.worker, row.beat_at)
+        if (row.status == "running" and is_in_app(row.parameters)) or is_alive(row.worker, row.beat_at)
     ]
     rows = connection.execute(
         select(RunTile.tile_id)

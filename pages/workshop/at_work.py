@@ -57,7 +57,8 @@ def _show_run(found: Context, run: RunView) -> None:
     with st.container(border=True, key=f"run_{run.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**Run {run.id}** · {plain(run.model)}", width="stretch")
-            if st.button("Cancel", icon=":material/stop:", key=f"cancel_run_{run.id}"):
+            is_over = run.status == "stopping"
+            if st.button("Cancel", icon=":material/stop:", key=f"cancel_run_{run.id}", disabled=is_over):
                 _cancel(found, run)
         st.progress(
             max(finished, watch.share if watch else 0.0), text=_how_far(run, watch.seconds_left if watch else None)
@@ -68,6 +69,8 @@ def _show_run(found: Context, run: RunView) -> None:
 def _how_far(run: RunView, seconds_left: float | None) -> str:
     if run.status == "waiting":
         return f"Waits for its turn: {counted(run.pending, 'tile')} to do"
+    if run.status == "stopping":
+        return f"Stops when what is on its way is here: {run.done + run.failed:,} of {counted(run.tiles, 'tile')}"
     return f"{run.done + run.failed:,} of {counted(run.tiles, 'tile')}{tiles_are_left(seconds_left)}"
 
 
@@ -90,5 +93,5 @@ def _cancel(found: Context, run: RunView) -> None:
     except MaploopError as error:  # it ended meanwhile
         show_error(error)
         return
-    say_next(f"Run {run.id} is cancelled: what it has found is kept, and it can be resumed.")
+    say_next(f"Run {run.id} stops: what it has found and what is on its way is kept, and it can be resumed.")
     st.rerun()

@@ -13,7 +13,7 @@ from pages.links import open_page, plain
 NOTHING = "–"
 SHORT = 12  # digits of a hash that tell datasets and prompts apart
 FRESH, LEARN_ON = "start afresh", "go on from"  # what a local model is made from
-AT_WORK = ("running", "waiting")  # statuses of runs that are not over
+AT_WORK = ("running", "waiting", "stopping")  # statuses of runs that are not over
 
 
 def money(cost: float | None) -> str:

@@ -192,9 +192,14 @@ def test_a_run_at_work_tells_how_far_it_is_and_is_cancelled(
     run_id = table(app, "status")[0]["run"]
     app.button(key=f"cancel_run_{run_id}").click().run()
     assert not app.exception
-    assert "is cancelled" in said(app)
-    with sqlite_database.read() as connection:
-        assert list_runs(connection, project)[0].status == "cancelled"
+    assert f"Run {run_id} stops" in said(app)
+    assert "Stops when what is on its way is here: 0 of 8 tiles" in [each.proto.text for each in app.get("progress")]
+    assert app.button(key=f"cancel_run_{run_id}").disabled
+    with sqlite_database.write() as connection:
+        assert list_runs(connection, project)[0].status == "stopping"
+        connection.execute(update(Run).values(worker="", beat_at=None))
+    app.run()
+    assert f"Run {run_id} of {model.name} is cancelled" in said(app)
 
 
 def test_failed_tiles_are_listed_with_their_reason_and_asked_for_again(

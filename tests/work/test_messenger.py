@@ -12,6 +12,8 @@ from sqlalchemy import select
 from bench.kill_run import CONCURRENCY, KEY_NAME, only_run, prepare, wait_until
 from db.models import Run
 from maploop.database import Database
+from maploop.predict.choosing import TileChoice
+from maploop.predict.models import load_model
 from maploop.project import ProjectView
 from maploop.settings import hand_down_secrets
 from maploop.work import runs
@@ -83,6 +85,10 @@ def test_what_is_on_its_way_when_the_run_is_cancelled_is_stored(
 ) -> None:
     run_id = only_run(*town).id
     runs.cancel(*town, run_id, foreman)
+    assert only_run(*town).status == "stopping"
+    with town[0].read() as connection:
+        eyes = load_model(connection, town[1], "eyes")
+    assert runs.begin(*town, eyes, TileChoice("all")).run_id is None  # any of its tiles may be asked about right now
     held.set()
     wait_until(lambda: foreman.watch(runs.run_key(run_id)) is None)
     run = only_run(*town)
