@@ -52,7 +52,7 @@ class Outcome:
 def run(rounds: int, tiles: int, *, latency: float = LATENCY, seed: int = 1) -> Outcome:
     """All rounds, then the run to its end."""
     draw = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="maploop-kill-") as folder, Vendor() as vendor:
+    with tempfile.TemporaryDirectory(prefix="maploop-kill-", ignore_cleanup_errors=True) as folder, Vendor() as vendor:
         vendor.latency = latency
         data = Path(folder)
         hand_down_secrets({KEY_NAME: KEY})

@@ -27,7 +27,10 @@ def main() -> None:
     """Carry out the run that the input names; ends with 0 when it left in its row how it ended."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     told = FileIO(_INPUT, closefd=False)  # unbuffered: nothing holds a lock on it when the process ends
-    errand = Errand.of_line(told.readline())
+    line = told.readline()
+    if not line:
+        return  # the app was gone before it said anything
+    errand = Errand.of_line(line)
     hand_down_secrets(errand.keys)
     over = threading.Event()
     for each in _TERMINATE:

@@ -5,6 +5,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 STEP = 0.25  # between two points that are looked at
+GRID = 1e-6  # of gaps: what is smaller cannot be triangulated
 
 
 def are_within(distance: float, one: BaseGeometry, other: BaseGeometry) -> bool:
@@ -17,7 +18,8 @@ def are_within(distance: float, one: BaseGeometry, other: BaseGeometry) -> bool:
 
 def _has_far_points(geometry: BaseGeometry, other: BaseGeometry, distance: float) -> bool:
     """Whether there are any along the outline, or along lines across what the other leaves."""
-    left = [each for each in shapely.get_parts(geometry.difference(other)) if each.geom_type == "Polygon" and each.area]
+    gaps = shapely.get_parts(shapely.set_precision(geometry.difference(other), GRID))
+    left = [each for each in gaps if each.geom_type == "Polygon" and each.area]
     drawn = geometry.boundary if geometry.geom_type.endswith("Polygon") else geometry
     looked_at = [drawn, *shapely.get_parts(shapely.constrained_delaunay_triangles(left))]
     places = shapely.get_coordinates(shapely.segmentize(looked_at, STEP))

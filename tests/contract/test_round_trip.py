@@ -5,7 +5,7 @@ import random
 
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
 
@@ -64,7 +64,9 @@ def strays(project: ProjectView, dialect: str, class_name: str, pixels: BaseGeom
     What comes back is valid, of its class, and needed no repair.
     """
     contract = contract_of(project, dialect=dialect)
-    text = render_answer([(class_name, from_pixels(pixels, TILE, 512))], TILE, contract)
+    ground = from_pixels(pixels, TILE, 512)
+    assume(ground.is_valid)  # corners nearer than degrees can tell may have changed places
+    text = render_answer([(class_name, ground)], TILE, contract)
     answered = parse_answer(text, TILE, contract)
     assert answered, "the feature is lost"
     assert all(each.geometry.is_valid and each.class_name == class_name for each in answered)

@@ -168,7 +168,7 @@ class World:
     def was_cancelled(self) -> bool:
         """Finds out that the last run was cancelled, without the wait for the next sign of life."""
         run = self.last_run()
-        return run is not None and run.status == "cancelled"
+        return run is not None and run.status in ("stopping", "cancelled")
 
     def predict(
         self,
