@@ -18,13 +18,13 @@ def are_within(distance: float, one: BaseGeometry, other: BaseGeometry) -> bool:
 
 def _has_far_points(geometry: BaseGeometry, other: BaseGeometry, distance: float) -> bool:
     """Whether there are any along the outline, or along lines across what the other leaves."""
-    gaps = shapely.get_parts(shapely.set_precision(geometry.difference(other), GRID))
-    left = [each for each in gaps if each.geom_type == "Polygon" and each.area]
-    drawn = geometry.boundary if geometry.geom_type.endswith("Polygon") else geometry
-    looked_at = [drawn, *shapely.get_parts(shapely.constrained_delaunay_triangles(left))]
-    places = shapely.get_coordinates(shapely.segmentize(looked_at, STEP))
-    shapely.prepare(other)
     with np.errstate(divide="ignore", invalid="ignore"):  # GEOS, at degenerate edges
+        gaps = shapely.get_parts(shapely.set_precision(geometry.difference(other), GRID))
+        left = [each for each in gaps if each.geom_type == "Polygon" and each.area]
+        drawn = geometry.boundary if geometry.geom_type.endswith("Polygon") else geometry
+        looked_at = [drawn, *shapely.get_parts(shapely.constrained_delaunay_triangles(left))]
+        places = shapely.get_coordinates(shapely.segmentize(looked_at, STEP))
+        shapely.prepare(other)
         near = shapely.dwithin(other, shapely.points(places), distance)  # whichever way it is measured
     x, y = places[~near].T
     return not shapely.intersects(other, shapely.box(x - distance, y - distance, x + distance, y + distance)).all()
