@@ -10,9 +10,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final, cast
 
 import orjson
 
@@ -58,15 +59,13 @@ def send(database: Database, project_id: int, run_id: int, keys: Mapping[str, st
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        bufsize=0,  # nothing is left to be written when it ended at once
         start_new_session=True,  # what is sent to the app's group, such as Ctrl-C, is not for it
     )
     with child:
-        to, said = _pipes(child)
-        try:
+        to, said = cast("tuple[IO[bytes], IO[bytes]]", (child.stdin, child.stdout))
+        with suppress(BrokenPipeError):  # its exit says why
             to.write(errand.to_line())
-            to.flush()
-        except BrokenPipeError:
-            pass  # it ended at once: its exit says so
         watch.when_cancelled(to.close)
         for line in said:
             watch.hear(float(line))
@@ -74,8 +73,3 @@ def send(database: Database, project_id: int, run_id: int, keys: Mapping[str, st
         how = f"signal {-child.returncode}" if child.returncode < 0 else f"code {child.returncode}"
         msg = f"The process of run {run_id} ended before its time ({how}): resume the run."
         raise ConflictError(msg)
-
-
-def _pipes(child: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:
-    pipes: tuple[Any, Any] = child.stdin, child.stdout  # there are, as they were asked for
-    return pipes

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,13 @@ from sqlalchemy import select
 from bench.kill_run import CONCURRENCY, KEY_NAME, only_run, prepare, wait_until
 from db.models import Run
 from maploop.database import Database
+from maploop.errors import ConflictError
 from maploop.predict.choosing import TileChoice
 from maploop.predict.models import load_model
 from maploop.project import ProjectView
 from maploop.settings import hand_down_secrets
 from maploop.work import runs
-from maploop.work.foreman import Foreman
+from maploop.work.foreman import Foreman, Watch
 from maploop.work.messenger import Errand
 from tests.vendor import KEY, Vendor
 
@@ -116,6 +118,25 @@ def test_one_that_was_killed_leaves_a_run_that_says_so_and_is_not_begun_again_by
     run = only_run(*town)
     assert run.error == f"The process of run {run.id} ended before its time (signal 9): resume the run."
     assert (run.can_resume, runs.waiting_runs(town[0])) == (True, [])
+
+
+def test_one_that_ends_before_it_heard_what_to_do_is_told_of_in_the_same_words(
+    town: tuple[Database, ProjectView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Errand.to_line
+
+    def when_it_has_ended(errand: Errand) -> bytes:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        return line(errand)
+
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(Errand, "to_line", when_it_has_ended)
+    (task,) = runs.waiting_runs(town[0], apart=True)
+    with pytest.raises(ConflictError):
+        task.carry_out(Watch(task.key))
+    run = only_run(*town)
+    assert (run.status, run.can_resume) == ("failed", True)
+    assert run.error == f"The process of run {run.id} ended before its time (code 1): resume the run."
 
 
 def test_an_errand_does_not_show_its_secrets() -> None:
