@@ -17,12 +17,13 @@ from bench.server import start
 from maploop.database import Database, open_database
 from maploop.imagery.register import register_imagery
 from maploop.predict.choosing import TileChoice
-from maploop.predict.history import RunView, list_runs
+from maploop.predict.history import RunView
 from maploop.predict.models import add_model
 from maploop.prices import load_prices
 from maploop.project import ProjectView, create_project
 from maploop.settings import hand_down_secrets
 from maploop.work.runs import begin
+from tests.predict.ground import only_run
 from tests.tune.ground import painted_files
 from tests.vendor import KEY, Vendor
 
@@ -91,13 +92,6 @@ def prepare(data: Path, url: str, tiles: int) -> tuple[Database, ProjectView]:
     register_imagery(database, project, imagery)
     begin(database, project, model, TileChoice("all"), parameters={"concurrency": CONCURRENCY})
     return database, project
-
-
-def only_run(database: Database, project: ProjectView) -> RunView:
-    """The only run there is."""
-    with database.read() as connection:
-        (found,) = list_runs(connection, project)
-    return found
 
 
 def _asks_again(vendor: Vendor, database: Database, project: ProjectView) -> bool:

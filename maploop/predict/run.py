@@ -69,10 +69,6 @@ class PredictReport:
 Hear = Callable[[RunProgress], None]
 
 
-def _never() -> bool:
-    return False
-
-
 def predict_tiles(
     database: Database,
     project: ProjectView,
@@ -83,7 +79,7 @@ def predict_tiles(
     parameters: dict[str, Any] | None = None,
     again: bool = False,
     hear: Hear = lambda _: None,
-    cancelled: Callable[[], bool] = _never,
+    cancelled: Callable[[], bool] = lambda: False,
     sources: Sources | None = None,
 ) -> PredictReport:
     """Begin a run over the chosen tiles and carry it out; what the model predicted before is left out unless `again`.
@@ -113,8 +109,8 @@ def carry_out(
     predictor: Predictor,
     *,
     hear: Hear = lambda _: None,
-    cancelled: Callable[[], bool] = _never,
-    put_down: Callable[[], bool] = _never,
+    cancelled: Callable[[], bool] = lambda: False,
+    put_down: Callable[[], bool] = lambda: False,
     sources: Sources | None = None,
     resume: bool = True,
 ) -> RunView:
@@ -123,9 +119,8 @@ def carry_out(
     `hear` is told how far it is, from this thread. Once `cancelled` says so, or somebody cancels the run, nothing new
     is begun; what is under way is still stored. The same holds when its budget is used up, as its `error` then says,
     and once `put_down` says so, which leaves the run for anybody to take up, as does one whose answers come later.
-    Raises ConflictError when somebody is at
-    work on it, when it asks another question now, or was ended and this is not to `resume` it; and whatever stops the
-    predictor, after which the run is `failed` and can be resumed.
+    Raises ConflictError when somebody is at work on it, when it asks another question now, or was ended and this is not
+    to `resume` it; and whatever stops the predictor, after which the run is `failed` and can be resumed.
     """
     worker = new_worker()
     with database.write() as connection:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
+from db.bulk import in_lists
 from db.conditions import undecided
 from db.models import Annotator, Audit, Decision, Feature, Tile, TileEvent, TileFeature
 from db.types import utc_now
@@ -15,7 +16,6 @@ from maploop.project import ProjectView
 from maploop.quality.samples import FINISHED, SampleView, audits_of, load_sample
 
 MAX_COMMENT = 2000
-_ROWS_AT_ONCE = 5000  # below SQLite's limit of variables in one statement
 
 
 @dataclass(frozen=True)
@@ -201,8 +201,7 @@ def _approve(
             approved.append(row.id)
             continue
         refused.append(Refusal(TileAddress(row.z, row.x, row.y), reason))
-    for start in range(0, len(approved), _ROWS_AT_ONCE):
-        some = approved[start : start + _ROWS_AT_ONCE]
+    for some in in_lists(approved):
         connection.execute(update(Tile).where(Tile.id.in_(some)).values(status="approved", comment=""))
         _record(connection, some, reviewer_id, "approve", sample_id=sample_id, audit_id=audit_id)
     return Approval(len(approved), tuple(refused))

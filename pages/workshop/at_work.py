@@ -57,8 +57,8 @@ def _show_run(found: Context, run: RunView) -> None:
     with st.container(border=True, key=f"run_{run.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**Run {run.id}** · {plain(run.model)}", width="stretch")
-            is_over = run.status == "stopping"
-            if st.button("Cancel", icon=":material/stop:", key=f"cancel_run_{run.id}", disabled=is_over):
+            stops = run.status == "stopping"
+            if st.button("Cancel", icon=":material/stop:", key=f"cancel_run_{run.id}", disabled=stops):
                 _cancel(found, run)
         st.progress(
             max(finished, watch.share if watch else 0.0), text=_how_far(run, watch.seconds_left if watch else None)

@@ -3,9 +3,9 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+from bench.server import ROOT
 from tests.browser.conftest import AppServer
 
 
@@ -23,7 +23,7 @@ def maploop(server: AppServer, *arguments: object) -> dict[str, Any]:
             "--json",
         ],
         env={"MAPLOOP_DATA": str(server.data), "MAPLOOP_USER": "anna", "PATH": "/usr/bin:/bin"},
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,  # this tree's command on this tree's app, whatever is installed
         capture_output=True,
         check=False,
         text=True,

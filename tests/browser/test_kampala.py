@@ -1,8 +1,5 @@
 """Real tiles and outlines, all the way: imported by command, reviewed through a kill, exported, read back."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +8,15 @@ import shapely
 from playwright.sync_api import Page
 from sqlalchemy import func, select
 
-from bench.server import ROOT
 from db.engine import connect
 from db.models import Decision, Feature, Tile, TileFeature
 from maploop.contract import Contract, contract_of, parse_answer
 from maploop.imagery.tilemath import parse_tile, to_pixels
 from maploop.project import load_project
 from maploop.vectors.geometry import clip_to_tile
+from tests.browser.commands import maploop
 from tests.browser.conftest import AppServer
 from tests.browser.review_map import ReviewMap
-
-
-def maploop(server: AppServer, *arguments: object) -> dict[str, Any]:
-    """What `maploop ... --json` prints, on the app's database."""
-    database = f"sqlite:///{server.data / 'maploop.sqlite'}"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from maploop.cli import main; main()",
-            *map(str, arguments),
-            "--db",
-            database,
-            "--json",
-        ],
-        cwd=ROOT,  # this tree's command on this tree's app, whatever is installed
-        env={"MAPLOOP_DATA": str(server.data), "MAPLOOP_USER": "anna", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def busiest_tile(server: AppServer) -> str:

@@ -9,9 +9,12 @@ from sqlalchemy import Connection, select
 
 from db.models import Prediction, RunTile
 from db.models import Tile as TileRow
+from maploop.database import Database
 from maploop.imagery.info import SourceInfo
 from maploop.imagery.tilemath import Tile
+from maploop.predict.history import RunView, list_runs
 from maploop.predict.predictor import Assignment, Failure, FoundFeature, Outcome, Usage
+from maploop.project import ProjectView
 from tests.builders import CORNER, PlacedTile, shape_on
 
 TILES = 8
@@ -71,6 +74,13 @@ class Grey:
 def tile_at(column: int) -> Tile:
     """The tile so many east of the corner."""
     return Tile(CORNER.z, CORNER.x + column, CORNER.y)
+
+
+def only_run(database: Database, project: ProjectView) -> RunView:
+    """The only run there is."""
+    with database.read() as connection:
+        (run,) = list_runs(connection, project)
+    return run
 
 
 def statuses(connection: Connection, run_id: int) -> dict[Tile, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bench.kill_run import CONCURRENCY, KEY_NAME, only_run, prepare, wait_until
+from bench.kill_run import CONCURRENCY, KEY_NAME, prepare, wait_until
 from db.models import Run
 from maploop.database import Database
 from maploop.errors import ConflictError
@@ -21,6 +21,7 @@ from maploop.settings import hand_down_secrets
 from maploop.work import runs
 from maploop.work.foreman import Foreman, Watch
 from maploop.work.messenger import Errand
+from tests.predict.ground import only_run
 from tests.vendor import KEY, Vendor
 
 TILES = 20

@@ -9,7 +9,7 @@ from db.models import Run
 from maploop.database import Database
 from maploop.errors import ConflictError, InputError
 from maploop.predict.choosing import TileChoice
-from maploop.predict.history import RunView, list_runs, load_run
+from maploop.predict.history import load_run
 from maploop.predict.models import ModelView, add_model
 from maploop.predict.predictor import Assignment, Outcome
 from maploop.predict.run import predict_tiles
@@ -17,16 +17,9 @@ from maploop.predict.runs import new_worker
 from maploop.project import ProjectView
 from maploop.work import runs
 from maploop.work.foreman import Foreman, Watch
-from tests.predict.ground import TILES, FakePredictor, Grey, Killed, tile_at
+from tests.predict.ground import TILES, FakePredictor, Grey, Killed, only_run, tile_at
 
 ALL = TileChoice("all")
-
-
-def only_run(database: Database, project: ProjectView) -> RunView:
-    """The only run there is."""
-    with database.read() as connection:
-        (run,) = list_runs(connection, project)
-    return run
 
 
 def test_a_run_waits_for_the_foreman_and_is_done_by_him(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from maploop.checksums import sha256_of
 from maploop.errors import InputError, NotFoundError
 from maploop.predict.hub.extra import libraries, one_line
 
@@ -92,8 +93,7 @@ def _hash_of(folder: Path) -> str:
     """Of the names and contents of the files that are read."""
     whole = hashlib.sha256()
     for path in sorted(path for kind in (*SETTINGS, WEIGHTS) for path in folder.glob(kind) if path.is_file()):
-        with path.open("rb") as file:
-            whole.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        whole.update(f"{path.name}\0{sha256_of(path)}\n".encode())
     return f"sha256:{whole.hexdigest()}"
 
 
