@@ -93,5 +93,5 @@ def _cancel(found: Context, run: RunView) -> None:
     except MaploopError as error:  # it ended meanwhile
         show_error(error)
         return
-    say_next(f"Run {run.id} stops: what it has found and what is on its way is kept, and it can be resumed.")
+    say_next(f"Run {run.id} stops: what it has found and what is on its way are kept, and it can be resumed.")
     st.rerun()
