@@ -64,11 +64,12 @@ def run(rounds: int, tiles: int, *, latency: float = LATENCY, seed: int = 1) -> 
         try:
             while kills < rounds and _asks_again(vendor, database, project):
                 time.sleep(draw.uniform(0, latency))
+                wait_until(lambda: vendor.in_flight > 0 or _is_over(database, project))
+                on_their_way += vendor.in_flight
                 kills += 1
                 app.kill()
-                on_their_way += vendor.in_flight
                 app = start(data, app.port, settings)
-            wait_until(lambda: only_run(database, project).status not in ("waiting", "running", "interrupted"))
+            wait_until(lambda: _is_over(database, project))
         finally:
             app.kill()
             hand_down_secrets({})
@@ -97,8 +98,12 @@ def prepare(data: Path, url: str, tiles: int) -> tuple[Database, ProjectView]:
 def _asks_again(vendor: Vendor, database: Database, project: ProjectView) -> bool:
     """Wait until more was answered than had been asked -> whether it was; False when the run is over."""
     asked = len(vendor.bill.charges) + vendor.in_flight
-    wait_until(lambda: len(vendor.bill.charges) > asked or only_run(database, project).status == "finished")
+    wait_until(lambda: len(vendor.bill.charges) > asked or _is_over(database, project))
     return len(vendor.bill.charges) > asked
+
+
+def _is_over(database: Database, project: ProjectView) -> bool:
+    return only_run(database, project).status not in ("waiting", "running", "interrupted")
 
 
 def wait_until(ready: Callable[[], bool]) -> None:
