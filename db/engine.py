@@ -29,6 +29,11 @@ class Database:
         self._reader = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
         self._lock = threading.RLock()
 
+    @property
+    def url(self) -> str:
+        """What opens it, with its password."""
+        return self.engine.url.render_as_string(hide_password=False)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection in a read transaction: one consistent view, from the first query to the last."""

@@ -58,3 +58,8 @@ class LicenceError(MaploopError):
 
 class DatabaseError(MaploopError):
     """The database is too old, too new, unreachable or damaged."""
+
+
+def said_of(error: Exception) -> str:
+    """What to write down of an error: its text, with the name of one that was not raised on purpose."""
+    return str(error) if isinstance(error, MaploopError) else f"{type(error).__name__}: {error}"

@@ -141,6 +141,18 @@ def let_go(connection: Connection, job_id: int, worker: str, *, trouble: str = "
     connection.execute(update(TuningJob).where(_held(job_id, worker)).values(worker="", beat_at=None, **put_off))
 
 
+def give_up_job(connection: Connection, job_id: int, error: str) -> None:
+    """Say why a training cannot be carried out; nothing happens when somebody is at work on it, or it is over."""
+    row = connection.execute(
+        select(TuningJob.worker, TuningJob.beat_at)
+        .where(TuningJob.id == job_id, TuningJob.status.not_in(OVER))
+        .with_for_update()
+    ).one_or_none()
+    if row is not None and not is_alive(row.worker, row.beat_at):
+        tell(connection, job_id, error, "error")
+        end_job(connection, job_id, row.worker, "failed", error, doing="Given up")
+
+
 def add_events(connection: Connection, job_id: int, events: Sequence[NewEvent]) -> int:
     """Store what happened, each once -> how many are new."""
     known = known_events(connection, job_id)

@@ -12,7 +12,7 @@ from db.types import utc_now
 from maploop.database import Database
 from maploop.dataset.datasets import imagery_sources, load_dataset
 from maploop.dataset.reading import Sources
-from maploop.errors import MaploopError
+from maploop.errors import ConflictError, said_of
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.models import add_model, list_models, load_model
 from maploop.predict.runs import BEAT_SECONDS, new_worker
@@ -23,7 +23,7 @@ from maploop.tune.jobs import JobView, load_job
 from maploop.tune.lease import TuningPulse
 from maploop.tune.naming import free_name
 from maploop.tune.plan import Clients, Confirmation, Preflight, check_confirmed
-from maploop.tune.records import add_job, end_job, let_go, note_job, take_job, tell
+from maploop.tune.records import add_job, beat_job, end_job, let_go, note_job, take_job, tell
 from maploop.tune.remote import Remote
 from maploop.tune.trainer import Lesson, Trainer, TuningCancelledError
 
@@ -71,6 +71,7 @@ def carry_out_job(
     hear: Hear = lambda _share, _text: None,
     cancelled: Callable[[], bool] = lambda: False,
     *,
+    put_down: Callable[[], bool] = lambda: False,
     sources: Sources | None = None,
     resume: bool = True,
     wait: Callable[[float], None] = pass_seconds,
@@ -80,7 +81,8 @@ def carry_out_job(
 
     `clients` opens a server, with keys from the settings unless told. Once `cancelled` says so, or somebody cancels it,
     it is cancelled at the server too. A process that is stopped or killed leaves it as it is: a server trains on, and
-    whoever takes it up pays nothing twice. Raises ConflictError when somebody is at work on it, it is over, or was
+    whoever takes it up pays nothing twice. Once `put_down` says so, a training on this machine is left like that too,
+    and begins again with whoever takes it up. Raises ConflictError when somebody is at work on it, it is over, or was
     ended and this is not to `resume` it; and whatever stops it here, such as a missing key: what was ordered is then
     looked at again after a while, and everything else is `failed` and says why.
     """
@@ -92,7 +94,13 @@ def carry_out_job(
         try:
             if job.trainer == "local":
                 _train_here(
-                    database, project, job, worker, hear, lambda: pulse.wish == "cancel" or cancelled(), sources
+                    database,
+                    project,
+                    job,
+                    worker,
+                    hear,
+                    lambda: pulse.wish == "cancel" or cancelled() or put_down(),
+                    sources,
                 )
             else:
                 replace(
@@ -103,15 +111,15 @@ def carry_out_job(
                     wait=wait,
                     now=now,
                 ).carry_out()
-        except TuningCancelledError:
+        except TuningCancelledError as error:
             with database.write() as connection:
+                if put_down() and not cancelled() and beat_job(connection, job_id, worker) != "cancel":
+                    msg = f"Tuning job {job_id} was put down: it begins again with whoever takes it up."
+                    raise ConflictError(msg) from error
                 end_job(connection, job_id, worker, "cancelled", doing="Cancelled")
             raise
-        except MaploopError as error:
-            _stopped(database, job_id, worker, str(error))
-            raise
         except Exception as error:
-            _stopped(database, job_id, worker, f"{type(error).__name__}: {error}")
+            _stopped(database, job_id, worker, said_of(error))
             raise
         finally:
             with database.write() as connection:

@@ -1,6 +1,6 @@
-"""The messenger's process, `python -m maploop.work.errand`: carries out one run, told and ended through its input.
+"""The messenger's process, `python -m maploop.work.errand`: does one thing, told and ended through its input.
 
-Says on its output how far it is, from 0 to 1, a line each time.
+Says on its output how far it is, each time a line of JSON: a share from 0 to 1, and what is going on.
 """
 
 import logging
@@ -11,11 +11,14 @@ from contextlib import suppress
 from io import FileIO
 from typing import Final
 
+import orjson
+
 from maploop.database import open_database
 from maploop.errors import MaploopError
 from maploop.settings import hand_down_secrets
 from maploop.work.messenger import Errand
 from maploop.work.runs import carry_out_run
+from maploop.work.trainings import carry_out_training
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ _TERMINATE: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> None:
-    """Carry out the run that the input names; ends with 0 when it left in its row how it ended."""
+    """Carry out what the input names; ends with 0 when it left in its row how it ended."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     told = FileIO(_INPUT, closefd=False)  # unbuffered: nothing holds a lock on it when the process ends
     line = told.readline()
@@ -36,12 +39,11 @@ def main() -> None:
     for each in _TERMINATE:
         signal.signal(each, lambda *_: over.set())
     threading.Thread(target=_wait_for_the_end, args=(told, over), daemon=True).start()
+    carry_out = carry_out_run if errand.kind == "run" else carry_out_training
     try:
-        carry_out_run(
-            open_database(errand.database_url), errand.project_id, errand.run_id, hear=_say, put_down=over.is_set
-        )
+        carry_out(open_database(errand.database_url), errand.project_id, errand.row_id, hear=_say, put_down=over.is_set)
     except MaploopError as error:
-        logger.warning("run %s: %s", errand.run_id, error)
+        logger.warning("%s %s: %s", errand.kind, errand.row_id, error)
 
 
 def _wait_for_the_end(told: FileIO, over: threading.Event) -> None:
@@ -51,9 +53,9 @@ def _wait_for_the_end(told: FileIO, over: threading.Event) -> None:
     over.set()
 
 
-def _say(share: float) -> None:
+def _say(share: float, text: str = "") -> None:
     with suppress(OSError):  # the app is gone, and hears nothing
-        os.write(_OUTPUT, f"{share:.6f}\n".encode())
+        os.write(_OUTPUT, orjson.dumps([share, text]) + b"\n")
 
 
 if __name__ == "__main__":

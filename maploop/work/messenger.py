@@ -1,9 +1,9 @@
-"""Has a run carried out in a process of its own, which outlives the app for as long as answers are on their way.
+"""Has work carried out in a process of its own, which outlives the app for as long as answers are on their way.
 
 Who asks a server pays for every question, also for one whose asker was killed before the answer came. So questions are
 asked by a child of the app. It is told by its standard input closing, which a kill of the app closes too, to ask
 nothing new; what is on its way is waited for and stored, and the run put down for the next app to take up. And a model
-that takes its process with it, as one too large for the memory does, leaves the app alone.
+that takes its process with it, as one too large for the memory does, leaves the app alone, asked or trained.
 """
 
 import os
@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final, Literal, cast
 
 import orjson
 
 import maploop
-from maploop.database import Database
 from maploop.errors import ConflictError
 from maploop.work.foreman import Watch
+
+Kind = Literal["run", "training"]
 
 _HOME: Final = str(Path(maploop.__file__).parents[1])
 
@@ -30,13 +31,16 @@ class Errand:
     """What the child has to know; told through a pipe, as others can read what a process was started with.
 
     database_url    with its password
+    kind            run or training
+    row_id          of the run or training
     keys            of the server that is asked, by name
     """
 
     database_url: str = field(repr=False)
+    kind: Kind
     project_id: int
-    run_id: int
-    keys: Mapping[str, str] = field(repr=False)
+    row_id: int
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_line(self) -> bytes:
         """One line of JSON."""
@@ -48,12 +52,11 @@ class Errand:
         return cls(**orjson.loads(line))
 
 
-def send(database: Database, project_id: int, run_id: int, keys: Mapping[str, str], watch: Watch) -> None:
-    """Have a run carried out by a process of its own, and wait until that has ended.
+def send(errand: Errand, watch: Watch) -> None:
+    """Have work carried out by a process of its own, and wait until that has ended.
 
-    Raises ConflictError when it ended before its time; the run then stands as it left it.
+    Raises ConflictError when it ended before its time; the row then stands as it left it.
     """
-    errand = Errand(database.engine.url.render_as_string(hide_password=False), project_id, run_id, keys)
     child = subprocess.Popen(
         [sys.executable, "-m", "maploop.work.errand"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))},
@@ -68,8 +71,8 @@ def send(database: Database, project_id: int, run_id: int, keys: Mapping[str, st
             to.write(errand.to_line())
         watch.when_cancelled(to.close)
         for line in said:
-            watch.hear(float(line))
+            watch.hear(*orjson.loads(line))
     if child.returncode:
         how = f"signal {-child.returncode}" if child.returncode < 0 else f"code {child.returncode}"
-        msg = f"The process of run {run_id} ended before its time ({how}): resume the run."
+        msg = f"The process of {errand.kind} {errand.row_id} ended before its time ({how}): resume the {errand.kind}."
         raise ConflictError(msg)

@@ -17,14 +17,14 @@ _starting = threading.Lock()
 def start_work(database: Database) -> Foreman:
     """Have somebody look for work from now on; what an earlier process left is taken up at once."""
     with _starting:
-        foreman = _foremen.setdefault(_name(database), Foreman(database, (_runs, _trainings)))
+        foreman = _foremen.setdefault(database.url, Foreman(database, (_runs, _trainings)))
     foreman.start()
     return foreman
 
 
 def foreman_of(database: Database) -> Foreman | None:
     """Who has the work done in this process; None when nobody was started, as outside of the app."""
-    return _foremen.get(_name(database))
+    return _foremen.get(database.url)
 
 
 def wake(database: Database) -> None:
@@ -37,10 +37,6 @@ def watch_of(database: Database, kind: str, row_id: int) -> Watch | None:
     """How far a task is that is at work in this process."""
     foreman = foreman_of(database)
     return foreman.watch((kind, row_id)) if foreman else None
-
-
-def _name(database: Database) -> str:
-    return database.engine.url.render_as_string(hide_password=False)
 
 
 def _runs(database: Database) -> Sequence[Task]:
@@ -56,7 +52,7 @@ def _trainings(database: Database) -> Sequence[Task]:
         return ()
     from maploop.work.trainings import waiting_trainings  # noqa: PLC0415
 
-    return waiting_trainings(database)
+    return waiting_trainings(database, apart=True)
 
 
 def _is_any(database: Database, query: Select[Any]) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from db.models import Model, Run
 from maploop.database import Database
-from maploop.errors import MaploopError
+from maploop.errors import said_of
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView, load_run
@@ -30,7 +30,7 @@ from maploop.predict.scene import Sources
 from maploop.project import ProjectView, load_project_by_id
 from maploop.settings import key_named
 from maploop.work.foreman import Foreman, Key, Lane, Watch
-from maploop.work.messenger import send
+from maploop.work.messenger import Errand, send
 
 BATCH = "batch"  # among a run's parameters: its tiles are asked in batches
 HEAVY_BACKENDS = frozenset({"local", "transformers"})
@@ -69,7 +69,7 @@ class RunTask:
 
     def _send(self, watch: Watch) -> None:
         try:
-            send(self.database, self.project_id, self.run_id, self._keys(), watch)
+            send(Errand(self.database.url, "run", self.project_id, self.run_id, self._keys()), watch)
         except Exception as error:
             _give_up(self.database, self.run_id, error)
             raise
@@ -120,9 +120,8 @@ def carry_out_run(
 
 
 def _give_up(database: Database, run_id: int, error: Exception) -> None:
-    says = str(error) if isinstance(error, MaploopError) else f"{type(error).__name__}: {error}"
     with database.write() as connection:
-        give_up_run(connection, run_id, says)
+        give_up_run(connection, run_id, said_of(error))
 
 
 def run_key(run_id: int) -> Key:

@@ -1,29 +1,33 @@
 """Trainings in the background of the app: begun and cancelled from a page, carried out by the foreman."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from maploop.database import Database
 from maploop.dataset.datasets import DatasetView
 from maploop.dataset.reading import Sources
+from maploop.errors import said_of
 from maploop.predict.models import ModelView
 from maploop.project import ProjectView, load_project_by_id
 from maploop.tune.jobs import JobView
 from maploop.tune.naming import FRESH_LOCAL, free_name
 from maploop.tune.plan import Clients
 from maploop.tune.preflight import local_plan
-from maploop.tune.records import cancel_job, resume_job, waiting_jobs
+from maploop.tune.records import cancel_job, give_up_job, resume_job, waiting_jobs
 from maploop.tune.work import carry_out_job, start_job
 from maploop.work.foreman import Foreman, Key, Lane, Watch
+from maploop.work.messenger import Errand, send
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """A training that waits to be taken up."""
+    """A training that waits to be taken up; `apart`: by a process of its own."""
 
     database: Database
     project_id: int
     job_id: int
     lane: Lane
+    apart: bool = False
     sources: Sources | None = None
     clients: Clients | None = None
 
@@ -34,6 +38,9 @@ class TrainingTask:
 
     def carry_out(self, watch: Watch) -> None:
         """See `foreman.Task`."""
+        if self.apart:
+            self._send(watch)
+            return
         with self.database.read() as connection:
             project = load_project_by_id(connection, self.project_id)
         carry_out_job(
@@ -47,6 +54,28 @@ class TrainingTask:
             resume=False,
         )
 
+    def _send(self, watch: Watch) -> None:
+        try:
+            send(Errand(self.database.url, "training", self.project_id, self.job_id), watch)
+        except Exception as error:
+            with self.database.write() as connection:
+                give_up_job(connection, self.job_id, said_of(error))
+            raise
+
+
+def carry_out_training(
+    database: Database,
+    project_id: int,
+    job_id: int,
+    *,
+    hear: Callable[[float, str], None],
+    put_down: Callable[[], bool],
+) -> None:
+    """Take a training on this machine up and carry it out; see `tune.work.carry_out_job`."""
+    with database.read() as connection:
+        project = load_project_by_id(connection, project_id)
+    carry_out_job(database, project, job_id, hear=hear, put_down=put_down, resume=False)
+
 
 def training_key(job_id: int) -> Key:
     """How the foreman calls a training."""
@@ -54,9 +83,12 @@ def training_key(job_id: int) -> Key:
 
 
 def waiting_trainings(
-    database: Database, sources: Sources | None = None, clients: Clients | None = None
+    database: Database, sources: Sources | None = None, clients: Clients | None = None, *, apart: bool = False
 ) -> list[TrainingTask]:
-    """The trainings that the app can take up, the oldest first."""
+    """The trainings that the app can take up, the oldest first.
+
+    `apart`: those on this machine are carried out by processes of their own.
+    """
     with database.read() as connection:
         waiting = waiting_jobs(connection)
     return [
@@ -64,12 +96,18 @@ def waiting_trainings(
             database,
             each.project_id,
             each.job_id,
-            "heavy" if each.trainer == "local" else "watching",
+            lane,
+            apart and lane == "heavy",
             sources,
             clients,
         )
         for each in waiting
+        for lane in [_lane(each.trainer)]
     ]
+
+
+def _lane(trainer: str) -> Lane:
+    return "heavy" if trainer == "local" else "watching"
 
 
 def begin_local(

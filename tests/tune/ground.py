@@ -9,13 +9,15 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.transform import from_bounds
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from db.models import Imagery
 from db.models import Tile as TileRow
 from maploop.database import Database
 from maploop.dataset.datasets import DatasetView, freeze
 from maploop.dataset.split import Split
 from maploop.imagery.info import ImagerySource, SourceInfo
+from maploop.imagery.source import describe
 from maploop.imagery.tilemath import Tile, from_pixels
 from maploop.project import GeometryType, ProjectView
 from maploop.sample.town import write_features
@@ -107,6 +109,15 @@ def lay_ground(database: Database, *, may_train: bool = True, splits: tuple[Spli
                 a_decision(connection, project, tile, None, "add", anna, geometry=outline)
         assert connection.execute(select(TileRow.id)).first()
     return Ground(database, project, Painted(), splits)
+
+
+def put_on_disk(ground: Ground, folder: Path) -> None:
+    """Have the ground's pixels in a file, where other processes find them."""
+    imagery, _ = painted_files(folder, len(ground.splits))
+    with ground.database.write() as connection:
+        connection.execute(
+            update(Imagery).values(kind="geotiff", location=str(imagery), info=describe(imagery).to_json())
+        )
 
 
 def painted_files(folder: Path, tiles: int) -> tuple[Path, Path]:

@@ -141,7 +141,7 @@ def test_one_that_ends_before_it_heard_what_to_do_is_told_of_in_the_same_words(
 
 
 def test_an_errand_does_not_show_its_secrets() -> None:
-    errand = Errand("postgresql://anna:hunter2@host/maps", 1, 2, {KEY_NAME: KEY})
+    errand = Errand("postgresql://anna:hunter2@host/maps", "run", 1, 2, {KEY_NAME: KEY})
     assert Errand.of_line(errand.to_line()) == errand
     assert "hunter2" not in repr(errand)
     assert KEY not in repr(errand)
