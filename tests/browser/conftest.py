@@ -1,13 +1,13 @@
 """The app as the README starts it, and a real Chromium that remembers everything it asked for."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Playwright, Request, expect, sync_playwright
 
 from bench.server import App, free_port, start
 from tests.conftest import absent
@@ -22,6 +22,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 120_000  # a busy machine is slow; what never comes fails all the same
+HAS_FAILED = pytest.StashKey[bool]()
 LOCAL_HOSTS = {"127.0.0.1", "localhost"}
 
 
@@ -157,6 +158,22 @@ def until_at_rest(page: Page) -> None:
     page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
 
 
+def text_of(page: Page) -> str:
+    """What a person would read on a page now, the beginning of it."""
+    try:
+        return page.locator("body").inner_text(timeout=5_000)[:5_000]
+    except Error as error:
+        return f"not there any more: {error.message}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember that a test failed, for its page to be told of."""
+    report = yield
+    item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture
 def record() -> Record:
     """What `page` asked for and complained about."""
@@ -171,8 +188,11 @@ def page(chromium: Browser, record: Record, request: pytest.FixtureRequest) -> I
     opened = context.new_page()
     record.watch(opened)
     yield opened
+    told = {"console errors": "\n".join(record.console_errors), "page errors": "\n".join(record.page_errors)}
+    if request.node.stash.get(HAS_FAILED, False):
+        told["page"] = text_of(opened)
     context.close()
-    for title, lines in (("console errors", record.console_errors), ("page errors", record.page_errors)):
-        if lines:
-            request.node.add_report_section("teardown", title, "\n".join(lines))
+    for title, text in told.items():
+        if text:
+            request.node.add_report_section("teardown", title, text)
     assert record.foreign_requests == []

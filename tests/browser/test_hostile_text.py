@@ -109,9 +109,12 @@ def test_hostile_files_are_told_of_as_text(
     path = tmp_path / f"{MARKDOWN.replace('/', ':')} {HOSTILE}.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
     page.goto(f"{app_server.url}/import")
+    until_at_rest(page)
     page.get_by_role("tab", name="Predictions").click()
     page.locator(".st-key-predictions_file input[type=file]").set_input_files(path)
+    expect(page.locator(".st-key-predictions_file").get_by_text(".geojson")).to_be_visible()
     page.locator(".st-key-predictions_model input").fill(HOSTILE)
+    until_at_rest(page)
     page.locator(".st-key-import_predictions button").click()
     page.get_by_text("Nothing was imported").wait_for()
     nothing_ran(page)
