@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from typing import Final
@@ -16,9 +17,7 @@ import orjson
 from maploop.database import open_database
 from maploop.errors import MaploopError
 from maploop.settings import hand_down_secrets
-from maploop.work.messenger import Errand
-from maploop.work.runs import carry_out_run
-from maploop.work.trainings import carry_out_training
+from maploop.work.messenger import Errand, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +38,23 @@ def main() -> None:
     for each in _TERMINATE:
         signal.signal(each, lambda *_: over.set())
     threading.Thread(target=_wait_for_the_end, args=(told, over), daemon=True).start()
-    carry_out = carry_out_run if errand.kind == "run" else carry_out_training
     try:
-        carry_out(open_database(errand.database_url), errand.project_id, errand.row_id, hear=_say, put_down=over.is_set)
+        _carrier_of(errand.kind)(
+            open_database(errand.database_url), errand.project_id, errand.row_id, hear=_say, put_down=over.is_set
+        )
     except MaploopError as error:
         logger.warning("%s %s: %s", errand.kind, errand.row_id, error)
+
+
+def _carrier_of(kind: Kind) -> Callable[..., None]:
+    """What carries such work out; what the other kind needs is not imported, as it takes a second and much memory."""
+    if kind == "run":
+        from maploop.work.runs import carry_out_run  # noqa: PLC0415
+
+        return carry_out_run
+    from maploop.work.trainings import carry_out_training  # noqa: PLC0415
+
+    return carry_out_training
 
 
 def _wait_for_the_end(told: FileIO, over: threading.Event) -> None:
