@@ -37,8 +37,12 @@ def act(found: Context, says: str | Callable[[Any], str | Notice], do: Callable[
 def show_notice() -> None:
     """What was done just now."""
     notice = st.session_state.pop(_NOTICE, None)
-    if notice is None:
-        return
+    if notice is not None:
+        draw_notice(notice)
+
+
+def draw_notice(notice: Notice) -> None:
+    """What came of something, in the colour of it."""
     if notice.is_done:
         st.success(plain(notice.text), icon=":material/check:")
     else:

@@ -94,11 +94,11 @@ def take_job(connection: Connection, project: ProjectView, job_id: int, worker: 
     if job.is_over and not (resume and job.can_resume):
         msg = f"Tuning job {job_id} is {job.status}: begin a new one."
         raise ConflictError(msg)
-    again = {"status": "running" if job.remote_id else "preparing", "error": "", "finished_at": None}
+    again = _again(job) if job.is_over or job.trainer == "local" else {}
     connection.execute(
         update(TuningJob)
         .where(TuningJob.id == job_id)
-        .values(worker=worker, beat_at=utc_now(), not_before=None, **(again if job.is_over else {}))
+        .values(worker=worker, beat_at=utc_now(), not_before=None, **again)
     )
     return load_job(connection, project, job_id)
 
@@ -231,13 +231,11 @@ def resume_job(connection: Connection, project: ProjectView, job_id: int, *, in_
         what = "begin a new one" if job.is_over else "it is going on already"
         msg = f"Tuning job {job_id} is {job.status}: {what}."
         raise ConflictError(msg)
-    again = {"status": "running" if job.remote_id else "preparing", "error": "", "finished_at": None}
+    again = _again(job) if job.status == "failed" else {}
     connection.execute(
         update(TuningJob)
         .where(TuningJob.id == job_id)
-        .values(
-            not_before=None, in_app=TuningJob.in_app.is_(True) | in_app, **(again if job.status == "failed" else {})
-        )
+        .values(not_before=None, in_app=TuningJob.in_app.is_(True) | in_app, **again)
     )
     if job.status == "paused":
         return _wish(connection, project, job_id, "resume")
@@ -311,6 +309,17 @@ def _wish(connection: Connection, project: ProjectView, job_id: int, wish: Wish)
         msg = f"There is no tuning job {job_id} of {project.name!r} that is under way."
         raise NotFoundError(msg)
     return load_job(connection, project, job_id)
+
+
+def _again(job: JobView) -> dict[str, Any]:
+    """What is written into a training that begins again: one that was given up, and any on this machine."""
+    return {
+        "status": "running" if job.remote_id else "preparing",
+        "share": 0.0,
+        "doing": "",
+        "error": "",
+        "finished_at": None,
+    }
 
 
 def _held(job_id: int, worker: str) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ that takes its process with it, as one too large for the memory does, leaves the
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -73,6 +74,12 @@ def send(errand: Errand, watch: Watch) -> None:
         for line in said:
             watch.hear(*orjson.loads(line))
     if child.returncode:
-        how = f"signal {-child.returncode}" if child.returncode < 0 else f"code {child.returncode}"
-        msg = f"The process of {errand.kind} {errand.row_id} ended before its time ({how}): resume the {errand.kind}."
+        msg = f"The process of {errand.kind} {errand.row_id} {_end(child.returncode)}: resume the {errand.kind}."
         raise ConflictError(msg)
+
+
+def _end(code: int) -> str:
+    """How a process ended, for people."""
+    if code == -signal.SIGKILL:
+        return f"was killed (signal {-code}), as happens where memory runs out"
+    return f"ended before its time ({f'signal {-code}' if code < 0 else f'code {code}'})"

@@ -21,6 +21,7 @@ from pages.workshop.words import (
 )
 
 SECONDS_BETWEEN_LOOKS = 1.0
+ENDED = {"cancelled": "was cancelled", "failed": "has failed"}
 
 
 def show_at_work(found: Context, known: list[RunView]) -> None:
@@ -29,7 +30,8 @@ def show_at_work(found: Context, known: list[RunView]) -> None:
     ended = ended_since("runs_going", going)
     if over := [each for each in known if each.id in ended]:
         way = Way("Review", "review") if any(each.features for each in over) else None
-        say_next(" ".join(_ended(each) for each in over), way)
+        failed = any(each.status == "failed" for each in over)
+        say_next(" ".join(_ended(each) for each in over), way, is_done=not failed)
         st.rerun()
     if going:
         st.fragment(_show, run_every=SECONDS_BETWEEN_LOOKS)(found, going)
@@ -48,7 +50,8 @@ def _show(found: Context, going: list[int]) -> None:
 def _ended(run: RunView) -> str:
     failed = f" {counted(run.failed, 'tile')} failed." if run.failed else ""
     found = f"{counted(run.features, 'feature')} on {counted(run.done, 'tile')}"
-    return f"Run {run.id} of {run.model} is {run.status}: {found}.{failed}"
+    became = ENDED.get(run.status, f"is {run.status}")
+    return f"Run {run.id} of {run.model} {became}: {found}.{failed} {run.error}".strip()
 
 
 def _show_run(found: Context, run: RunView) -> None:

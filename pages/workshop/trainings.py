@@ -63,7 +63,8 @@ def show_at_work(found: Context, jobs: Sequence[JobView]) -> None:
     if over := [each for each in jobs if each.id in ended]:
         model = next((each.model for each in over if each.model), None)
         way = Way("Predict with it", part="Predict", values={"model": model}) if model else None
-        say_next(" ".join(_ended(each) for each in over), way)
+        failed = any(each.status == "failed" for each in over)
+        say_next(" ".join(_ended(each) for each in over), way, is_done=not failed)
         st.rerun()
     if going:
         st.fragment(_show, run_every=SECONDS_BETWEEN_LOOKS)(found, going)

@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 import streamlit as st
 
 from maploop.predict.history import RunView
+from pages.acts import Notice, draw_notice
 from pages.common import Context
-from pages.links import open_page, plain
+from pages.links import open_page
 
 NOTHING = "–"
 SHORT = 12  # digits of a hash that tell datasets and prompts apart
@@ -88,20 +89,20 @@ def arrive() -> None:
         st.session_state[key] = value
 
 
-def say_next(text: str, then: Way | None = None) -> None:
-    """Say something on the page as it is drawn next, and the way on from there."""
-    st.session_state["models_notice"] = text, then
+def say_next(text: str, then: Way | None = None, *, is_done: bool = True) -> None:
+    """Say something on the page as it is drawn next, and the way on from there; `is_done`: as it was meant."""
+    st.session_state["models_notice"] = Notice(text, is_done), then
 
 
 def show_notice(found: Context) -> None:
     """What was done just now; a way on stays until it is used or something else is said."""
-    text, then = st.session_state.get("models_notice") or ("", None)
-    if not text:
+    notice, then = st.session_state.get("models_notice") or (None, None)
+    if notice is None:
         return
     if then is None:
         del st.session_state["models_notice"]
     with st.container(horizontal=True, vertical_alignment="center", key="notice"):
-        st.success(plain(text), icon=":material/check:")
+        draw_notice(notice)
         if then is not None and st.button(then.label, type="primary", icon=":material/arrow_forward:", key="way_on"):
             del st.session_state["models_notice"]
             if then.part:

@@ -199,7 +199,7 @@ def test_a_run_at_work_tells_how_far_it_is_and_is_cancelled(
         assert list_runs(connection, project)[0].status == "stopping"
         connection.execute(update(Run).values(worker="", beat_at=None))
     app.run()
-    assert f"Run {run_id} of {model.name} is cancelled" in said(app)
+    assert f"Run {run_id} of {model.name} was cancelled" in said(app)
 
 
 def test_failed_tiles_are_listed_with_their_reason_and_asked_for_again(
@@ -238,6 +238,19 @@ def test_a_run_that_stopped_says_why_and_goes_on(
     app.button(key="resume_run").click().run()
     work_off()
     assert len(predictor.asked) == TILES
+
+
+def test_a_run_that_fails_while_one_looks_is_told_of_as_a_failure(
+    sqlite_database: Database, project: ProjectView, model: ModelView
+) -> None:
+    run_id = runs.begin(sqlite_database, project, model, TileChoice("all")).run_id
+    app = page("Predict")
+    with sqlite_database.write() as connection:
+        connection.execute(update(Run).values(status="failed", error="The key <b>KEY</b> is not set."))
+    app.run()
+    (told,) = [each.value.replace("\\", "") for each in app.warning if f"Run {run_id}" in each.value]
+    assert told == f"Run {run_id} of {model.name} has failed: 0 features on 0 tiles. The key <b>KEY</b> is not set."
+    assert f"Run {run_id}" not in "".join(each.value for each in app.success)
 
 
 def test_the_ledger_says_unknown_where_a_price_is(

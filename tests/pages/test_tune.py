@@ -18,6 +18,7 @@ from maploop.predict.models import list_models
 from maploop.predict.runs import new_worker
 from maploop.tune.bundle import make_bundle
 from maploop.tune.jobs import JobView, list_jobs
+from maploop.tune.records import give_up_job
 from maploop.work import trainings
 from maploop.work.foreman import Foreman
 from pages import links
@@ -112,6 +113,22 @@ def test_a_training_at_work_tells_how_far_it_is_and_is_cancelled(ground: Ground,
     assert not app.exception
     assert jobs_of(ground)[0].wish == "cancel"
     assert [each.proto.text for each in app.get("progress")] == ["Cancel is asked for"]
+
+
+def test_a_training_that_fails_while_one_looks_is_told_of_as_a_failure_and_begins_anew(
+    ground: Ground, dataset: DatasetView
+) -> None:
+    job = trainings.begin_local(ground.database, ground.project, dataset, None, name="mine", annotator="anna")
+    app = page()
+    with ground.database.write() as connection:
+        connection.execute(update(TuningJob).values(share=0.6))
+        give_up_job(connection, job.id, "The memory is full.")
+    app.run()
+    assert [each.value for each in app.warning] == [f"Training {job.id} has failed. The memory is full."]
+    assert list(app.success) == []
+    app.button(key="try_again").click().run()
+    assert not app.exception
+    assert [(each.proto.text, each.proto.value) for each in app.get("progress")] == [("Waits for its turn", 0)]
 
 
 def test_what_cannot_be_begun_says_why(ground: Ground, dataset: DatasetView) -> None:

@@ -117,7 +117,10 @@ def test_one_that_was_killed_leaves_a_run_that_says_so_and_is_not_begun_again_by
     os.kill(messenger_of(town[0]), signal.SIGKILL)
     wait_until(lambda: only_run(*town).status == "failed")
     run = only_run(*town)
-    assert run.error == f"The process of run {run.id} ended before its time (signal 9): resume the run."
+    assert (
+        run.error
+        == f"The process of run {run.id} was killed (signal 9), as happens where memory runs out: resume the run."
+    )
     assert (run.can_resume, runs.waiting_runs(town[0])) == (True, [])
 
 

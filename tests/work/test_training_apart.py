@@ -81,7 +81,8 @@ def test_one_that_was_killed_says_so_and_is_not_begun_again_by_itself(ground: Gr
     os.kill(awaited_worker(ground), signal.SIGKILL)
     wait_until(lambda: only_job(ground).status == "failed")
     job = only_job(ground)
-    assert job.error == f"The process of training {job.id} ended before its time (signal 9): resume the training."
+    killed = f"The process of training {job.id} was killed (signal 9), as happens where memory runs out"
+    assert job.error == f"{killed}: resume the training."
     assert (job.can_resume, job.doing, trainings.waiting_trainings(ground.database)) == (True, "Given up", [])
     trainings.resume(ground.database, ground.project, job.id)
     foreman.wake()
