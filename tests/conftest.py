@@ -74,6 +74,14 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     get_settings.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def same_main_module() -> Iterator[None]:
+    """A page's test leaves the page as `__main__`, which processes that later tests spawn would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Cluster]:
     """A PostgreSQL server of this session's own; see `absent` for when there is no such thing here."""
