@@ -11,6 +11,7 @@ from pages.common import Context
 from pages.links import plain
 from pages.workshop.words import (
     AT_WORK,
+    ENDED,
     Way,
     cost_of,
     counted,
@@ -21,7 +22,6 @@ from pages.workshop.words import (
 )
 
 SECONDS_BETWEEN_LOOKS = 1.0
-ENDED = {"cancelled": "was cancelled", "failed": "has failed"}
 
 
 def show_at_work(found: Context, known: list[RunView]) -> None:
@@ -30,8 +30,8 @@ def show_at_work(found: Context, known: list[RunView]) -> None:
     ended = ended_since("runs_going", going)
     if over := [each for each in known if each.id in ended]:
         way = Way("Review", "review") if any(each.features for each in over) else None
-        failed = any(each.status == "failed" for each in over)
-        say_next(" ".join(_ended(each) for each in over), way, is_done=not failed)
+        is_done = all(each.status != "failed" for each in over)
+        say_next(" ".join(_ended(each) for each in over), way, is_done=is_done)
         st.rerun()
     if going:
         st.fragment(_show, run_every=SECONDS_BETWEEN_LOOKS)(found, going)

@@ -23,6 +23,7 @@ from pages.common import Context
 from pages.links import plain
 from pages.workshop.acts import act
 from pages.workshop.words import (
+    ENDED,
     NOTHING,
     SHORT,
     Way,
@@ -63,8 +64,8 @@ def show_at_work(found: Context, jobs: Sequence[JobView]) -> None:
     if over := [each for each in jobs if each.id in ended]:
         model = next((each.model for each in over if each.model), None)
         way = Way("Predict with it", part="Predict", values={"model": model}) if model else None
-        failed = any(each.status == "failed" for each in over)
-        say_next(" ".join(_ended(each) for each in over), way, is_done=not failed)
+        is_done = all(each.status != "failed" for each in over)
+        say_next(" ".join(_ended(each) for each in over), way, is_done=is_done)
         st.rerun()
     if going:
         st.fragment(_show, run_every=SECONDS_BETWEEN_LOOKS)(found, going)
@@ -83,7 +84,7 @@ def _show(found: Context, going: list[int]) -> None:
 def _ended(job: JobView) -> str:
     if job.status == "succeeded":
         return f"Training {job.id} is done: {job.model} can predict now."
-    return f"Training {job.id} {'was cancelled' if job.status == 'cancelled' else 'has failed'}. {job.error}".strip()
+    return f"Training {job.id} {ENDED[job.status]}. {job.error}".strip()
 
 
 def _show_going(found: Context, job: JobView) -> None:

@@ -14,6 +14,7 @@ from pages.links import open_page
 NOTHING = "–"
 SHORT = 12  # digits of a hash that tell datasets and prompts apart
 FRESH, LEARN_ON = "start afresh", "go on from"  # what a local model is made from
+ENDED = {"cancelled": "was cancelled", "failed": "has failed"}  # how a run or training came to an end, without success
 AT_WORK = ("running", "waiting", "stopping")  # statuses of runs that are not over
 
 

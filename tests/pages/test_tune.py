@@ -14,7 +14,6 @@ from db.models import TuningCheckpoint, TuningEvent, TuningJob
 from db.types import utc_now
 from maploop.dataset.datasets import DatasetView
 from maploop.dataset.shelf import shelve
-from maploop.predict.models import list_models
 from maploop.predict.runs import new_worker
 from maploop.tune.bundle import make_bundle
 from maploop.tune.jobs import JobView, list_jobs
@@ -23,7 +22,7 @@ from maploop.work import trainings
 from maploop.work.foreman import Foreman
 from pages import links
 from pages.workshop import bundle
-from tests.tune.ground import Ground, lay_ground
+from tests.tune.ground import Ground, lay_ground, models_of
 
 PAGE = str(Path(links.__file__).parent / "models.py")
 CLOSED = "http://127.0.0.1:9/v1"  # nobody listens there
@@ -73,12 +72,6 @@ def jobs_of(ground: Ground) -> list[JobView]:
     """All trainings, newest first."""
     with ground.database.read() as connection:
         return list_jobs(connection, ground.project)
-
-
-def models_of(ground: Ground) -> list[str]:
-    """The names of all models."""
-    with ground.database.read() as connection:
-        return [each.name for each in list_models(connection, ground.project)]
 
 
 def test_a_model_is_made_here_and_leads_on_to_predicting(

@@ -19,8 +19,10 @@ from maploop.dataset.split import Split
 from maploop.imagery.info import ImagerySource, SourceInfo
 from maploop.imagery.source import describe
 from maploop.imagery.tilemath import Tile, from_pixels
+from maploop.predict.models import list_models
 from maploop.project import GeometryType, ProjectView
 from maploop.sample.town import write_features
+from maploop.tune.jobs import JobView, list_jobs
 from tests.builders import CORNER, PlacedTile, a_decision, a_person, a_project, a_tile, some_imagery
 
 SIZE = 512
@@ -109,6 +111,19 @@ def lay_ground(database: Database, *, may_train: bool = True, splits: tuple[Spli
                 a_decision(connection, project, tile, None, "add", anna, geometry=outline)
         assert connection.execute(select(TileRow.id)).first()
     return Ground(database, project, Painted(), splits)
+
+
+def only_job(ground: Ground) -> JobView:
+    """The only training there is."""
+    with ground.database.read() as connection:
+        (job,) = list_jobs(connection, ground.project)
+    return job
+
+
+def models_of(ground: Ground) -> list[str]:
+    """The names of the project's models."""
+    with ground.database.read() as connection:
+        return [each.name for each in list_models(connection, ground.project)]
 
 
 def put_on_disk(ground: Ground, folder: Path) -> None:

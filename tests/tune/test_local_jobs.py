@@ -5,19 +5,13 @@ import pytest
 from maploop.database import Database
 from maploop.errors import ConflictError, InputError, LicenceError
 from maploop.predict.models import list_models
-from maploop.tune.jobs import JobView, job_events, list_jobs, load_job
+from maploop.tune.jobs import JobView, job_events, load_job
 from maploop.tune.preflight import preflight
 from maploop.tune.records import cancel_job, pause_job, resume_job, waiting_jobs
 from maploop.tune.trainer import TuningCancelledError
 from maploop.tune.tuning import tune
 from maploop.tune.work import carry_out_job, start_job
-from tests.tune.ground import Ground, lay_ground
-
-
-def only_job(ground: Ground) -> JobView:
-    with ground.database.read() as connection:
-        (job,) = list_jobs(connection, ground.project)
-    return job
+from tests.tune.ground import Ground, lay_ground, only_job
 
 
 def begun(ground: Ground, *, in_app: bool = False) -> JobView:

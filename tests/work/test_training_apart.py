@@ -11,11 +11,9 @@ from bench.kill_run import wait_until
 from db.models import TuningJob
 from maploop.database import Database
 from maploop.dataset.datasets import freeze
-from maploop.predict.models import list_models
-from maploop.tune.jobs import JobView, list_jobs
 from maploop.work import trainings
 from maploop.work.foreman import Foreman
-from tests.tune.ground import Ground, lay_ground, put_on_disk
+from tests.tune.ground import Ground, lay_ground, models_of, only_job, put_on_disk
 
 
 @pytest.fixture
@@ -35,19 +33,6 @@ def foreman(ground: Ground) -> Foreman:
     foreman = Foreman(ground.database, (lambda each: trainings.waiting_trainings(each, apart=True),))
     foreman.start()
     return foreman
-
-
-def only_job(ground: Ground) -> JobView:
-    """The only training there is."""
-    with ground.database.read() as connection:
-        (job,) = list_jobs(connection, ground.project)
-    return job
-
-
-def models(ground: Ground) -> list[str]:
-    """The names of the project's models."""
-    with ground.database.read() as connection:
-        return [each.name for each in list_models(connection, ground.project)]
 
 
 def worker_of(ground: Ground) -> int | None:
@@ -74,7 +59,7 @@ def test_it_makes_the_model_and_says_how_far_it_is(ground: Ground, foreman: Fore
     wait_until(lambda: foreman.watch(key) is None)
     assert (watch.share, watch.text) == (1.0, "Keeping the model")
     assert (only_job(ground).status, only_job(ground).model) == ("succeeded", "mine")
-    assert models(ground) == ["mine"]
+    assert models_of(ground) == ["mine"]
 
 
 def test_one_that_was_killed_says_so_and_is_not_begun_again_by_itself(ground: Ground, foreman: Foreman) -> None:
@@ -87,14 +72,14 @@ def test_one_that_was_killed_says_so_and_is_not_begun_again_by_itself(ground: Gr
     trainings.resume(ground.database, ground.project, job.id)
     foreman.wake()
     wait_until(lambda: only_job(ground).is_over)
-    assert (only_job(ground).status, models(ground)) == ("succeeded", ["mine"])
+    assert (only_job(ground).status, models_of(ground)) == ("succeeded", ["mine"])
 
 
 def test_cancelled_by_a_page_it_ends_without_a_model(ground: Ground, foreman: Foreman) -> None:
     awaited_worker(ground)
     trainings.cancel(ground.database, ground.project, only_job(ground).id, foreman)
     wait_until(lambda: only_job(ground).is_over)
-    assert (only_job(ground).status, models(ground)) == ("cancelled", [])
+    assert (only_job(ground).status, models_of(ground)) == ("cancelled", [])
 
 
 def test_told_to_end_it_leaves_the_training_to_the_next(ground: Ground, foreman: Foreman) -> None:
@@ -102,4 +87,4 @@ def test_told_to_end_it_leaves_the_training_to_the_next(ground: Ground, foreman:
     os.kill(first, signal.SIGTERM)
     wait_until(lambda: worker_of(ground) not in (first, None))
     wait_until(lambda: only_job(ground).is_over)
-    assert (only_job(ground).status, models(ground)) == ("succeeded", ["mine"])
+    assert (only_job(ground).status, models_of(ground)) == ("succeeded", ["mine"])

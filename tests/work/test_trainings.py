@@ -6,7 +6,6 @@ from sqlalchemy import update
 from db.models import TuningJob
 from maploop.database import Database
 from maploop.errors import ConflictError, MaploopError
-from maploop.predict.models import list_models
 from maploop.tune.jobs import JobView, list_jobs
 from maploop.tune.local import LocalTrainer
 from maploop.tune.trainer import Lesson, Trained
@@ -14,7 +13,7 @@ from maploop.tune.tuning import tune
 from maploop.work import trainings
 from maploop.work.foreman import Foreman
 from tests.predict.ground import Killed
-from tests.tune.ground import Ground, lay_ground
+from tests.tune.ground import Ground, lay_ground, models_of, only_job
 
 
 @pytest.fixture
@@ -35,25 +34,12 @@ def begin(ground: Ground, name: str | None = "mine") -> JobView:
     return trainings.begin_local(ground.database, ground.project, dataset, None, name=name, annotator="anna")
 
 
-def only_job(ground: Ground) -> JobView:
-    """The only training there is."""
-    with ground.database.read() as connection:
-        (job,) = list_jobs(connection, ground.project)
-    return job
-
-
-def names(ground: Ground) -> list[str]:
-    """The project's models."""
-    with ground.database.read() as connection:
-        return [each.name for each in list_models(connection, ground.project)]
-
-
 def test_a_training_waits_for_the_foreman_and_makes_a_model(ground: Ground, foreman: Foreman) -> None:
     assert begin(ground).status == "waiting"
     foreman.work_off()
     job = only_job(ground)
     assert (job.status, job.model, job.share, job.cost) == ("succeeded", "mine", 1.0, 0.0)
-    assert names(ground) == ["mine"]
+    assert models_of(ground) == ["mine"]
 
 
 def test_a_training_that_was_killed_begins_again_and_makes_one_model(
@@ -74,7 +60,7 @@ def test_a_training_that_was_killed_begins_again_and_makes_one_model(
     monkeypatch.setattr(LocalTrainer, "train", train)
     foreman.work_off()
     assert only_job(ground).status == "succeeded"
-    assert names(ground) == ["mine"]
+    assert models_of(ground) == ["mine"]
 
 
 def test_a_cancelled_training_leaves_no_model(
@@ -90,7 +76,7 @@ def test_a_cancelled_training_leaves_no_model(
     begin(ground)
     foreman.work_off()
     assert only_job(ground).status == "cancelled"
-    assert names(ground) == []
+    assert models_of(ground) == []
     with pytest.raises(ConflictError, match="is cancelled already"):
         trainings.cancel(ground.database, ground.project, only_job(ground).id, foreman)
 
