@@ -3,6 +3,7 @@
 MaploopError
 ├── InputError              something from outside is not what it should be
 │   ├── ImageryError        a source of pixels cannot be opened, read or reached
+│   │   └── NoPixelsError   the source answers, and has no pixels for the tile
 │   ├── VectorError         a file of features cannot be read
 │   └── AnswerError         a model's answer does not fit the prompt contract
 ├── NotFoundError           a project, tile, dataset or file by that name does not exist
@@ -15,6 +16,18 @@ MaploopError
 Messages give the bad value and the remedy, in one line.
 """
 
+from typing import Literal
+
+ImageryReason = Literal[
+    "hole",  # the source answers and has nothing here
+    "beyond_zoom",  # nothing here, and the zoom is deeper than the source goes
+    "refused",  # a missing, wrong or expired key, or terms: 401, 403
+    "busy",  # asked too often: 429
+    "failed",  # the server or the file failed
+    "unreachable",  # no answer, or not in time
+    "not_an_image",  # something else came: a login page, JSON, exception XML
+]
+
 
 class MaploopError(Exception):
     """Base of all; its text is shown to people as it is."""
@@ -25,7 +38,22 @@ class InputError(MaploopError):
 
 
 class ImageryError(InputError):
-    """A source of pixels cannot be opened, read or reached."""
+    """A source of pixels cannot be opened, read or reached.
+
+    `reason` says why for programs; `status` is the HTTP status of a server that answered, else None.
+    """
+
+    reason: ImageryReason = "failed"
+    status: int | None = None
+
+    def __init__(self, message: str = "", *, reason: ImageryReason = "failed", status: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+
+
+class NoPixelsError(ImageryError):
+    """The source answers, and has no pixels for the tile: `reason` is `hole` or `beyond_zoom`."""
 
 
 class VectorError(InputError):

@@ -26,9 +26,10 @@ from maploop.errors import (
     InputError,
     LicenceError,
     MaploopError,
+    NoPixelsError,
     NotFoundError,
 )
-from maploop.imagery.serve import etag_of, tile_bytes
+from maploop.imagery.serve import etag_of, tile_image
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView, load_project_by_id
 from maploop.review.opening import open_tile
@@ -39,11 +40,14 @@ from maploop.settings import get_settings
 MAX_BODY_BYTES = 4_000_000
 TILE_MAX_AGE_SECONDS = 3600
 PROJECT_SECONDS = 2
+SHARE_HEADER = "X-Maploop-Pixels"
+REASON_HEADER = "X-Maploop-Reason"
 _STATUS = (
     (AccessError, 401),
     (LicenceError, 403),
     (NotFoundError, 404),
     (ConflictError, 409),
+    (NoPixelsError, 404),
     (ImageryError, 502),
     (InputError, 400),
 )
@@ -72,7 +76,16 @@ def _failed(error: Exception) -> Response:
     if isinstance(error, OperationalError):
         return _json({"error": "The database is busy: this is tried again by itself."}, 503)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
+    if isinstance(error, ImageryError):
+        return _without_pixels(error, status)
     return _json({"error": str(error)}, status)
+
+
+def _without_pixels(error: ImageryError, status: int) -> Response:
+    """Why no pixels come, for programs: in the body and, for those that cannot read it, in a header."""
+    answer = _json({"error": str(error), "reason": error.reason, "sourceStatus": error.status}, status)
+    answer.headers[REASON_HEADER] = error.reason
+    return answer
 
 
 def _posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -148,7 +161,8 @@ async def _tile(request: Request) -> Response:
         headers = {"Cache-Control": f"private, max-age={TILE_MAX_AGE_SECONDS}", "ETag": tag}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
-        content, media_type = await run_in_threadpool(tile_bytes, grant.project_id, where["imagery"], tile)
-        return Response(content, media_type=media_type, headers=headers)
+        image, media_type = await run_in_threadpool(tile_image, grant.project_id, where["imagery"], tile)
+        headers[SHARE_HEADER] = f"{image.share:.4f}"
+        return Response(image.content, media_type=media_type, headers=headers)
     except (MaploopError, OperationalError) as error:
         return _failed(error)

@@ -4,17 +4,17 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from maploop.errors import ImageryError
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", *(("AVIF",) if features.check("avif") else ()))
 MAX_SIDE = 4096  # pixels; a tile larger than this is a mistake or an attack
 MAX_BYTES = 32_000_000
 
 
 def decode(data: bytes, name: str) -> Image.Image:
-    """A square PNG, JPEG or WebP image as RGBA. Raises ImageryError that names it."""
+    """A square PNG, JPEG, WebP, GIF or AVIF image as RGBA, known by its bytes. Raises ImageryError that names it."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
@@ -29,4 +29,4 @@ def decode(data: bytes, name: str) -> Image.Image:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
         msg = f"{name!r} is not a readable PNG, JPEG or WebP image ({str(error)[:120]}): replace it."
-        raise ImageryError(msg) from error
+        raise ImageryError(msg, reason="not_an_image") from error

@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from maploop.errors import ImageryError
+from maploop.errors import ImageryError, ImageryReason
 
 MAX_BYTES = 16_000_000
 MAX_REDIRECTS = 3
 MAX_PAUSE = 5.0  # seconds; a server that wants longer pauses is out of order for now
 USER_AGENT = "Maploop/0.1 (map review)"
 PASSING = {429, 502, 503, 504}
+REASONS: dict[int, ImageryReason] = {401: "refused", 403: "refused", 407: "refused", 429: "busy"}
 REMEDIES = {
     401: "it wants a login: put the access key into the URL",
     403: "it refuses: check the access key and the terms of use",
@@ -62,27 +63,31 @@ class Fetcher:
         `Limits.attempts` times in all.
         """
         problem, wanted = "", 0.0
+        reason: ImageryReason = "failed"
+        status: int | None = None
         for attempt in range(self._limits.attempts):
             if attempt:
                 self._pause(min(max(self._limits.first_pause * 2 ** (attempt - 1), wanted), MAX_PAUSE))
             try:
                 answer, wanted = self._once(url)
             except httpx.TimeoutException:
-                problem = "it did not answer in time: try again later"
+                problem, reason, status = "it did not answer in time: try again later", "unreachable", None
                 continue
             except httpx.TransportError as error:
                 if isinstance(error, httpx.UnsupportedProtocol):
                     raise _error(url, "it leads to an address that is not http or https: check the URL") from error
                 problem = f"{str(error)[:120] or type(error).__name__}: check the address and the network"
+                reason, status = "unreachable", None
                 continue
             except (httpx.TooManyRedirects, httpx.InvalidURL, httpx.DecodingError) as error:
                 raise _error(url, f"{str(error)[:120]}: check the URL") from error
             if 200 <= answer.status < 300 or answer.status in empty:
                 return answer
+            status, reason = answer.status, REASONS.get(answer.status, "failed")
             problem = f"status {answer.status}, {REMEDIES.get(answer.status, 'the server failed: try again later')}"
             if answer.status not in PASSING:
                 break
-        raise _error(url, problem)
+        raise _error(url, problem, reason, status)
 
     def _once(self, url: str) -> tuple[Answer, float]:
         deadline = time.monotonic() + self._limits.total_seconds
@@ -117,5 +122,5 @@ def check_address(url: str) -> None:
         raise ImageryError(msg)
 
 
-def _error(url: str, problem: str) -> ImageryError:
-    return ImageryError(f"{public_name(url)!r} gave no imagery: {problem}.")
+def _error(url: str, problem: str, reason: ImageryReason = "failed", status: int | None = None) -> ImageryError:
+    return ImageryError(f"{public_name(url)!r} gave no imagery: {problem}.", reason=reason, status=status)

@@ -1,6 +1,7 @@
 """Pixels to image files: what the browser shows and what training examples hold."""
 
 import io
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -8,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from maploop.errors import InputError
-from maploop.imagery.info import ImagerySource
+from maploop.errors import ImageryReason, InputError, NoPixelsError
+from maploop.imagery.info import ImagerySource, SourceInfo
 from maploop.imagery.tilemath import Tile
 
 Format = Literal["png", "jpeg", "webp"]
@@ -47,6 +48,43 @@ def over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if (rgba[..., 3] == 255).all():
         return rgba[..., :3]
     return ((rgba[..., :3] * rgba[..., 3:].astype(np.uint16) + 127) // 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class TilePixels:
+    """Pixels of a tile, (size, size, 4) RGBA, and the share of the tile that has any, 0 to 1."""
+
+    rgba: NDArray[np.uint8]
+    share: float
+
+
+def render(source: ImagerySource, tile: Tile, size: int) -> TilePixels:
+    """Read a tile and measure how much of it has pixels. Raises ImageryError when the source fails."""
+    rgba = source.read(tile, size)
+    return TilePixels(rgba, share_of(rgba))
+
+
+def render_some(source: ImagerySource, tile: Tile, size: int) -> TilePixels:
+    """Read a tile that must have pixels somewhere. Raises NoPixelsError where it has none, ImageryError."""
+    pixels = render(source, tile, size)
+    if not pixels.share:
+        raise no_pixels(source.info, tile)
+    return pixels
+
+
+def share_of(rgba: NDArray[np.uint8]) -> float:
+    """The share of RGBA pixels that are not wholly transparent, 0 to 1."""
+    return float(np.count_nonzero(rgba[..., 3])) / max(rgba[..., 3].size, 1)
+
+
+def no_pixels(info: SourceInfo, tile: Tile) -> NoPixelsError:
+    """The error for a tile that a source answers without pixels."""
+    reason: ImageryReason = "beyond_zoom" if tile.z > info.max_zoom else "hole"
+    if reason == "beyond_zoom":
+        msg = f"The imagery ends at zoom {info.max_zoom} and has no pixels for {tile}: use other imagery there."
+    else:
+        msg = f"The imagery has no pixels for {tile}, a hole in it: use other imagery there."
+    return NoPixelsError(msg, reason=reason)
 
 
 def tile_image(source: ImagerySource, tile: Tile, size: int, format: Format) -> bytes:

@@ -12,9 +12,9 @@ from db.types import HIGHEST_KEY
 from maploop.database import open_database
 from maploop.errors import AccessError, NotFoundError
 from maploop.imagery.info import ImagerySource, SourceInfo
-from maploop.imagery.render import Format
+from maploop.imagery.render import MEDIA_TYPES, Format, no_pixels
 from maploop.imagery.source import open_source
-from maploop.imagery.store import TileStore
+from maploop.imagery.store import TileImage, TileStore
 from maploop.imagery.tilemath import Tile
 from maploop.settings import get_settings
 
@@ -72,8 +72,14 @@ def etag_of(project_id: int, imagery_id: int, tile: Tile) -> str:
     return f'"{hashlib.sha256(subject.encode()).hexdigest()[:24]}"'
 
 
-def tile_bytes(project_id: int, imagery_id: int, tile: Tile) -> tuple[bytes, str]:
-    """The image of a tile for the browser and its media type. Raises AccessError, ImageryError."""
+def tile_image(project_id: int, imagery_id: int, tile: Tile) -> tuple[TileImage, str]:
+    """The image of a tile for the browser, with its share of pixels, and its media type.
+
+    Raises AccessError; NoPixelsError where the imagery has nothing; ImageryError when it fails.
+    """
     imagery = project_imagery()
     imagery.require(project_id, imagery_id)
-    return imagery.store.tile(imagery_id, tile, TILE_PIXELS, _BROWSER_FORMAT), f"image/{_BROWSER_FORMAT}"
+    image = imagery.store.image(imagery_id, tile, TILE_PIXELS, _BROWSER_FORMAT)
+    if not image.share:
+        raise no_pixels(imagery.store.source(imagery_id).info, tile)
+    return image, MEDIA_TYPES[_BROWSER_FORMAT]

@@ -1,19 +1,39 @@
 """Tiles of all imagery, drawn once and kept: what the /tiles route and the exports ask."""
 
+import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from maploop.imagery.cache import DiskCache, MemoryCache, SingleFlight
 from maploop.imagery.info import ImagerySource
-from maploop.imagery.render import Format, blank_tile, check_size, encode
+from maploop.imagery.render import Format, blank_tile, check_size, encode, render
 from maploop.imagery.tilemath import Tile
 
-RENDERING = 1  # raise it when the same source gives other pixels or bytes than before: old cached tiles are then unused
+RENDERING = 2  # raise it when the same source gives other pixels or bytes than before: old cached tiles are then unused
 MEMORY_BYTES = 128_000_000
 DISK_BYTES = 2_000_000_000
 SLOW_SECONDS = 0.05  # a tile that took longer is kept on disk too
 REMOTE_KINDS = {"xyz", "wms"}
+_SHARE = struct.Struct("<d")  # leads every kept value
+
+
+@dataclass(frozen=True)
+class TileImage:
+    """The image file of a tile, and the share of the tile that has pixels, 0 to 1."""
+
+    content: bytes
+    share: float
+
+    def to_bytes(self) -> bytes:
+        """As it is kept in the caches."""
+        return _SHARE.pack(self.share) + self.content
+
+    @staticmethod
+    def from_bytes(kept: bytes) -> "TileImage":
+        """The inverse of `to_bytes`."""
+        return TileImage(kept[_SHARE.size :], _SHARE.unpack_from(kept)[0])
 
 
 class TileStore:
@@ -49,24 +69,32 @@ class TileStore:
         self._sources.pop(imagery_id, None)
 
     def tile(self, imagery_id: int, tile: Tile, size: int = 512, format: Format = "webp") -> bytes:
-        """The image file of a tile, from the cache or drawn now. Raises ImageryError, InputError."""
+        """The image file of a tile, blank where it has no pixels. Raises ImageryError, InputError."""
+        return self.image(imagery_id, tile, size, format).content
+
+    def image(self, imagery_id: int, tile: Tile, size: int = 512, format: Format = "webp") -> TileImage:
+        """The image of a tile with its share of pixels, from the cache or rendered now.
+
+        Raises ImageryError when the source fails, InputError.
+        """
         check_size(size)
         source = self.source(imagery_id)
         key = f"{RENDERING}/{imagery_id}/{source.fingerprint}/{tile}/{size}.{format}"
-        return self._memory.get(key) or self._flight.do(key, lambda: self._made(key, source, tile, size, format))
+        kept = self._memory.get(key) or self._flight.do(key, lambda: self._made(key, source, tile, size, format))
+        return TileImage.from_bytes(kept)
 
     def _made(self, key: str, source: ImagerySource, tile: Tile, size: int, format: Format) -> bytes:
         # Asked again inside the flight: the one before may have landed between the first look and now.
         if found := self._memory.get(key):
             return found
-        image = self._disk.get(key)
-        if image is None:
+        kept = self._disk.get(key)
+        if kept is None:
             started = time.perf_counter()
-            rgba = source.read(tile, size)
-            empty = not rgba[..., 3].any()
-            image = blank_tile(size, format) if empty else encode(rgba, format)
+            pixels = render(source, tile, size)
+            content = encode(pixels.rgba, format) if pixels.share else blank_tile(size, format)
+            kept = TileImage(content, pixels.share).to_bytes()
             slow = time.perf_counter() - started > SLOW_SECONDS or source.info.kind in REMOTE_KINDS
-            if slow and not empty:  # an empty answer of a server may be a passing one: not for days
-                self._disk.put(key, image)
-        self._memory.put(key, image)
-        return image
+            if slow and pixels.share:  # an empty answer of a server may be a passing one: not for days
+                self._disk.put(key, kept)
+        self._memory.put(key, kept)
+        return kept

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maploop.errors import ImageryError
-from maploop.imagery.fetch import Answer, Fetcher, check_address, public_name
+from maploop.imagery.answers import image_of, refuse_exception
+from maploop.imagery.fetch import Fetcher, check_address, public_name
 from maploop.imagery.info import Bounds, SourceInfo
 from maploop.imagery.tilemath import MAX_ZOOM, Tile
-from maploop.imagery.wms_capabilities import Layer, exception_text, parse_xml, read_layers
-from maploop.imagery.xyz import image_of
+from maploop.imagery.wms_capabilities import Layer, parse_xml, read_layers
 
 VERSIONS = ("1.3.0", "1.1.1")
 # What belongs to one request and not to the source.
@@ -31,7 +31,6 @@ PER_REQUEST = {
     "transparent",
 }
 TILE_SIZE = 512
-EXCEPTION_TYPES = {"text/xml", "application/xml", "application/vnd.ogc.se_xml", "application/vnd.ogc.wms_xml"}
 NOTHING_HERE = frozenset({204})
 
 
@@ -87,7 +86,6 @@ class WmsSource:
         answer = self._fetcher.get(url, empty=NOTHING_HERE)
         if answer.status in NOTHING_HERE:
             return np.zeros((size, size, 4), dtype=np.uint8)
-        _refuse_exception(answer, url)
         image = image_of(answer, url)
         if image.width != size:
             image = image.resize((size, size), Image.Resampling.BILINEAR)
@@ -109,7 +107,7 @@ def _capabilities(url: str, version: str, fetcher: Fetcher) -> tuple[dict[str, L
     if answer.content_type == "text/html" or not answer.body.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
         msg = f"{public_name(url)!r} sent {answer.content_type!r} instead of capabilities: check that it is a WMS."
         raise ImageryError(msg)
-    _refuse_exception(answer, url)
+    refuse_exception(answer, url)
     root = parse_xml(answer.body)
     layers = read_layers(root)
     if not layers:
@@ -117,13 +115,6 @@ def _capabilities(url: str, version: str, fetcher: Fetcher) -> tuple[dict[str, L
         raise ImageryError(msg)
     offered = root.get("version", version)
     return layers, offered if offered in VERSIONS else version
-
-
-def _refuse_exception(answer: Answer, url: str) -> None:
-    """A service exception is answered with status 200 and XML: say what it says."""
-    if answer.content_type in EXCEPTION_TYPES and (words := exception_text(answer.body)):
-        msg = f"{public_name(url)!r} refused the request: {words}"
-        raise ImageryError(msg)
 
 
 def _checked(name: str, layers: dict[str, Layer]) -> Layer:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maploop.errors import ImageryError
-from maploop.imagery.decode import decode
-from maploop.imagery.fetch import Answer, Fetcher, check_address, public_name
+from maploop.imagery.answers import image_of
+from maploop.imagery.fetch import Fetcher, check_address, public_name
 from maploop.imagery.info import SourceInfo
 from maploop.imagery.tilemath import Tile
 
@@ -124,11 +124,3 @@ def address(template: str, tile: Tile) -> str:
         return str(values.get(name, ""))
 
     return HOLDER.sub(fill, template)
-
-
-def image_of(answer: Answer, url: str) -> Image.Image:
-    """The image in an answer, RGBA. Raises ImageryError when it is something else."""
-    if answer.content_type.startswith("image/") or answer.content_type in {"", "application/octet-stream"}:
-        return decode(answer.body, public_name(url))
-    msg = f"{public_name(url)!r} sent {answer.content_type!r} instead of an image: check the URL and the access key."
-    raise ImageryError(msg)

@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from maploop.imagery.register import register_imagery
 from maploop.project import create_project
 from maploop.web import routes
 from tests.review.ground import FIRST, Ground, decision, lay_ground
+from tests.tile_server import Server
 
 
 @pytest.fixture
@@ -156,6 +158,81 @@ def test_pixels_need_a_token_of_the_imagerys_project(
     again = client.get(address, params={"token": own}, headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert client.get(f"/tiles/{imagery}/19/9999999/1", params={"token": own}).status_code == 400
+
+
+@pytest.fixture
+def tile_server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+def paper() -> bytes:
+    """A picture of one colour, as a server would send it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (256, 256), (90, 120, 60)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "answered", "reason", "source_status"),
+    [
+        (404, "text/plain", b"", 404, "hole", None),
+        (204, "", b"", 404, "hole", None),
+        (200, "image/png", b"", 404, "hole", None),
+        (401, "text/plain", b"", 502, "refused", 401),
+        (403, "text/plain", b"", 502, "refused", 403),
+        (500, "text/plain", b"", 502, "failed", 500),
+        (429, "text/plain", b"", 502, "busy", 429),
+        (200, "text/html", b"<html>log in</html>", 502, "not_an_image", 200),
+        (200, "application/json", b'{"error": {"code": 498}}', 502, "not_an_image", 200),
+    ],
+)
+def test_a_tile_without_pixels_says_why_in_a_word_for_programs(
+    sqlite_url: str,
+    ground: Ground,
+    client: TestClient,
+    tile_server: Server,
+    status: int,
+    kind: str,
+    body: bytes,
+    answered: int,
+    reason: str,
+    source_status: int | None,
+) -> None:
+    database = open_database(sqlite_url)
+    with database.write() as connection:
+        project = create_project(connection, "tiles", [("building", "polygon")], zoom=19)
+    picture = paper()
+    tile_server.answer = lambda *_: (200, "image/png", picture)
+    imagery = register_imagery(database, project, tile_server.url + "/{z}/{x}/{y}.png", bounds=FIRST.bounds)["imagery"]
+    address = f"/tiles/{imagery}/{FIRST}?token={issue_token(Grant(ground.people['anna'], project.id))}"
+    tile_server.answer = lambda *_: (status, kind, body)
+    answer = client.get(address)
+    assert (answer.status_code, answer.headers["x-maploop-reason"]) == (answered, reason)
+    assert answer.json().keys() == {"error", "reason", "sourceStatus"}
+    assert (answer.json()["reason"], answer.json()["sourceStatus"]) == (reason, source_status)
+    assert answer.headers["cache-control"] == "no-store"
+    tile_server.answer = lambda *_: (200, "image/png", picture)
+    if answered == 502:  # it passed: the same address works again
+        later = client.get(address)
+        assert (later.status_code, later.headers["x-maploop-pixels"]) == (200, "1.0000")
+
+
+def test_a_tile_that_is_half_a_hole_says_how_much_of_it_has_pixels(
+    tmp_path: Path, sqlite_url: str, ground: Ground, client: TestClient
+) -> None:
+    database = open_database(sqlite_url)
+    with database.write() as connection:
+        project = create_project(connection, "tiles", [("building", "polygon")], zoom=19)
+    imagery = register_imagery(database, project, tile_folder(tmp_path / "tiles"))["imagery"]
+    own = issue_token(Grant(ground.people["anna"], project.id))
+    answer = client.get(f"/tiles/{imagery}/{FIRST}", params={"token": own})
+    assert (answer.status_code, answer.headers["x-maploop-pixels"]) == (200, "0.5000")
+    beside = client.get(f"/tiles/{imagery}/19/{FIRST.x + 7}/{FIRST.y}", params={"token": own})
+    assert (beside.status_code, beside.json()["reason"]) == (404, "hole")
+    deep = client.get(f"/tiles/{imagery}/24/{FIRST.x * 32 + 700}/{FIRST.y * 32}", params={"token": own})
+    assert (deep.status_code, deep.json()["reason"]) == (404, "beyond_zoom")
 
 
 def test_leaflet_comes_from_this_server(client: TestClient) -> None:
