@@ -20,15 +20,19 @@ _SIMPLIFICATIONS = (1e-7, 1e-6, 1e-5)  # degrees: about a centimetre, a decimetr
 class Notes:
     """What happened to rows, gathered part by part and summed up as a report.
 
-    A row none of whose parts went in is skipped; a row that lost some of its parts is repaired.
+    A row none of whose parts went in is skipped; a row that lost some of its parts is repaired. `lacking` are the rows
+    left out although they may be features of the project's classes.
     """
 
     def __init__(self) -> None:
+        self.lacking: set[int] = set()
         self._reasons: dict[int, list[str]] = {}
         self._hows: dict[int, list[str]] = {}
 
-    def leave_out(self, row: int, reason: str) -> None:
-        """One part of the row, or all of it, does not go in."""
+    def leave_out(self, row: int, reason: str, *, lacking: bool = True) -> None:
+        """One part of the row, or all of it, does not go in; not `lacking`: it is of a class the project has not."""
+        if lacking:
+            self.lacking.add(row)
         self._reasons.setdefault(row, []).append(reason)
 
     def repair(self, row: int, how: str) -> None:
@@ -98,10 +102,10 @@ def take_apart(geometries: Geometries, notes: Notes) -> Parts:
     return table.kept(finite & inside)
 
 
-def leave_out(parts: Parts, where: NDArray[np.bool_], reason: str, notes: Notes) -> None:
-    """Note one reason for several parts."""
+def leave_out(parts: Parts, where: NDArray[np.bool_], reason: str, notes: Notes, *, lacking: bool = True) -> None:
+    """Note one reason for several parts; see `Notes.leave_out`."""
     for row in parts.rows[where].tolist():
-        notes.leave_out(row, reason)
+        notes.leave_out(row, reason, lacking=lacking)
 
 
 def mend(parts: Parts, notes: Notes) -> Parts:

@@ -6,6 +6,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from maploop.imagery.tilemath import Tile
 from maploop.vectors.geometry import Geometries
 
 
@@ -46,8 +47,16 @@ class FeatureTable:
 
 @dataclass
 class ReadReport:
-    """How a file was read: rows in the source, rows repaired, rows skipped, each ordered by row."""
+    """How a file was read: rows in the source, rows repaired, rows skipped, each ordered by row.
+
+    looked_at   tiles that the file says somebody looked at as a whole, in its order, each once: the images that COCO
+                lists, and those of Label Studio's tasks with a finished annotation. Those without a feature are empty
+                tiles. A tile with a row whose geometry had to be left out is not among them, as it lacks a feature;
+                rows of classes that the project does not have are no reason. They have the zoom of their images, which
+                may be another than the project's. Empty for files of map features, which list no images.
+    """
 
     read: int = 0
     repaired: list[RepairedRow] = field(default_factory=list)
     skipped: list[SkippedRow] = field(default_factory=list)
+    looked_at: list[Tile] = field(default_factory=list)

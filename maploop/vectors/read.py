@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from maploop.errors import VectorError
+from maploop.imagery.tilemath import Tile
 from maploop.vectors import fields
 from maploop.vectors.check import Notes, Parts, leave_out, mend, take_apart
 from maploop.vectors.features import FeatureTable, ReadReport
@@ -64,7 +65,15 @@ def read_features(
         table = FeatureTable(
             parts.rows, parts.geometries, parts.class_names, scores[parts.rows], [texts[row] for row in rows]
         )
-        return table, notes.report(len(source), parts.rows)
+        report = notes.report(len(source), parts.rows)
+        report.looked_at = _looked_at(source, notes)
+        return table, report
+
+
+def _looked_at(source: SourceTable, notes: Notes) -> list[Tile]:
+    """The tiles looked at that lack no row."""
+    lacking = {source.tiles[row] for row in notes.lacking - source.passed_over} if source.tiles else set()
+    return [tile for tile in source.looked_at if tile not in lacking]
 
 
 @contextmanager
@@ -179,7 +188,8 @@ def _spelled(choice: _Choice) -> str:
 def _by_field(parts: Parts, source: SourceTable, field: str, choice: _Choice, notes: Notes) -> None:
     names, reasons = fields.classes_of_rows(source.properties, field, choice.classes)
     for row, reason in reasons.items():
-        notes.leave_out(row, reason)
+        named = source.properties[row].get(field) not in (None, "")
+        notes.leave_out(row, reason, lacking=not named)
     parts.class_names[:] = names[parts.rows]
 
 
@@ -188,7 +198,7 @@ def _by_type(parts: Parts, choice: _Choice, notes: Notes) -> None:
         where = parts.types == geometry_type
         names = [name for name, takes in choice.classes.items() if takes == geometry_type]
         if not names:
-            leave_out(parts, where, f"no class of the project takes {plural}", notes)
+            leave_out(parts, where, f"no class of the project takes {plural}", notes, lacking=False)
         elif len(names) == 1:
             parts.class_names[where] = names[0]
         elif where.any():

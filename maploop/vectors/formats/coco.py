@@ -60,6 +60,7 @@ def read_coco(document: Mapping[str, Any]) -> SourceTable:
             rows.problems[row] = f"its image {str(annotation.get('image_id'))[:40]} is not listed"
             continue
         fields["image"] = image.get("file_name")
+        rows.tiles[row] = tile
         size = _size(image)
         if tile is None:
             rows.problems[row] = f"its image {str(image.get('file_name'))[:60]!r} does not say which tile it is"
@@ -67,7 +68,9 @@ def read_coco(document: Mapping[str, Any]) -> SourceTable:
             rows.problems[row] = f"its image {str(image.get('file_name'))[:60]!r} has no width and height"
         else:
             rows.place(row, _outline(annotation), tile, size)
-    return rows.table()
+    table = rows.table()
+    table.looked_at = list(dict.fromkeys(tile for tile in tiles.values() if tile is not None))
+    return table
 
 
 class _Rows:
@@ -100,7 +103,13 @@ class _Rows:
         ground = to_ground(geometries, self.tiles, self.sizes[:, 0].tolist(), self.sizes[:, 1].tolist())
         crs = pyproj.CRS.from_epsg(4326)
         return SourceTable(
-            ground, self.properties, crs, {**unreadable, **self.problems}, class_field="category", on_tiles=True
+            ground,
+            self.properties,
+            crs,
+            {**unreadable, **self.problems},
+            class_field="category",
+            on_tiles=True,
+            tiles=self.tiles,
         )
 
 

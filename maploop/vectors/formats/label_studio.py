@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
@@ -14,15 +14,16 @@ from maploop.vectors.formats.geojson import geometries_of_json
 from maploop.vectors.formats.pixels import tile_named, to_ground
 from maploop.vectors.formats.table import SourceTable
 
+_NOT_DRAWN = frozenset({"choices", "textarea", "rating", "number", "taxonomy", "datetime", "pairwise", "relation"})
+
 
 def is_label_studio(document: object) -> bool:
     """Whether a parsed JSON document is a list of tasks."""
-    return (
-        isinstance(document, list)
-        and bool(document)
-        and isinstance(document[0], Mapping)
-        and isinstance(document[0].get("data"), Mapping)
-        and ("annotations" in document[0] or "predictions" in document[0])
+    return isinstance(document, list) and any(
+        isinstance(task, Mapping)
+        and isinstance(task.get("data"), Mapping)
+        and ("annotations" in task or "predictions" in task)
+        for task in document
     )
 
 
@@ -33,30 +34,52 @@ def read_label_studio(document: list[Any]) -> SourceTable:
     the last prediction. The regions of the others become problems, as they would lie on top of it. Raises VectorError.
     """
     rows = [row for task in document for row in _rows_of_task(task)]
-    tiles = [tile for _, _, tile, _ in rows]
+    tiles = [row.tile for row in rows]
     if rows and not any(tiles):
         msg = "its tasks do not say which tiles their images are: name the images z/x/y.png or ...-x-y-z.png"
         raise VectorError(msg)
-    geometries, unreadable = geometries_of_json([shape for shape, _, _, _ in rows])
+    geometries, unreadable = geometries_of_json([row.shape for row in rows])
     percent = np.full(len(rows), 100.0).tolist()
-    problems = {row: problem for row, (_, _, _, problem) in enumerate(rows) if problem}
+    problems = {number: row.problem for number, row in enumerate(rows) if row.problem}
     return SourceTable(
         to_ground(geometries, tiles, percent, percent),
-        [fields for _, fields, _, _ in rows],
+        [row.fields for row in rows],
         pyproj.CRS.from_epsg(4326),
         {**unreadable, **problems},
         class_field="label",
         on_tiles=True,
+        looked_at=_finished(document),
+        passed_over={number for number, row in enumerate(rows) if row.is_passed_over},
+        tiles=tiles,
     )
 
 
-_Row = tuple[object, dict[str, Any], Tile | None, str]
+def _finished(document: list[Any]) -> list[Tile]:
+    """The tiles of the tasks with an annotation that was not cancelled, with regions or without."""
+    tasks = [task for task in document if isinstance(task, Mapping)]
+    finished = [task for task in tasks if any(_is_finished(answer) for answer in _listed(task.get("annotations")))]
+    tiles = (_image(task.get("data"))[1] for task in finished)
+    return list(dict.fromkeys(tile for tile in tiles if tile is not None))
+
+
+def _is_finished(answer: object) -> bool:
+    return isinstance(answer, Mapping) and not answer.get("was_cancelled") and isinstance(answer.get("result"), list)
+
+
+class _Row(NamedTuple):
+    """One region: a GeoJSON geometry in percent of its image, or the problem that it has none."""
+
+    shape: object
+    fields: dict[str, Any]
+    tile: Tile | None
+    problem: str
+    is_passed_over: bool = False
 
 
 def _rows_of_task(task: object) -> Iterator[_Row]:
-    """Shape, fields, tile and problem of each region of a task."""
+    """The regions of a task, those of all its answers."""
     if not isinstance(task, Mapping):
-        yield None, {}, None, "it is not a Label Studio task"
+        yield _Row(None, {}, None, "it is not a Label Studio task")
         return
     image, tile = _image(task.get("data"))
     answers = [
@@ -70,19 +93,24 @@ def _rows_of_task(task: object) -> Iterator[_Row]:
         for region in _listed(answer.get("result")):
             fields: dict[str, Any] = {"task": task.get("id"), "image": image, "source": kind}
             if not isinstance(region, Mapping):
-                yield None, fields, tile, "it is not a Label Studio region"
+                yield _Row(None, fields, tile, "it is not a Label Studio region")
                 continue
             value = region.get("value")
             value = value if isinstance(value, Mapping) else {}
             fields["label"] = _label(region, value)
             fields["score"] = region.get("score", answer.get("score"))
             if answer is not chosen:
-                yield None, fields, tile, "another answer of its task was read in its place"
+                why = "another answer of its task was read in its place"
+                if chosen is None:
+                    why = "its annotation was skipped (cancelled)"
+                yield _Row(None, fields, tile, why, is_passed_over=True)
+            elif str(region.get("type")) in _NOT_DRAWN:
+                yield _Row(None, fields, tile, f"{region['type']!r} is not a shape on the map", is_passed_over=True)
             elif tile is None:
-                yield None, fields, tile, f"its image {str(image)[:60]!r} does not say which tile it is"
+                yield _Row(None, fields, tile, f"its image {str(image)[:60]!r} does not say which tile it is")
             else:
                 shape, problem = _shape(region, value)
-                yield shape, fields, tile, problem
+                yield _Row(shape, fields, tile, problem)
 
 
 def _listed(value: object) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyproj
 
+from maploop.imagery.tilemath import Tile
 from maploop.vectors.geometry import Geometries
 
 
@@ -19,6 +20,9 @@ class SourceTable:
     problems        row -> why its geometry cannot be read
     class_field     the field that holds the class by the format's own rules
     on_tiles        drawn on images of tiles, so that its place is certain
+    looked_at       the tiles whose images were looked at as a whole, with and without features, each once
+    passed_over     rows with a problem that leave nothing missing: they are no shapes, or another row stands for them
+    tiles           the tile that each row was drawn on; empty when the rows were not drawn on tiles
     """
 
     geometries: Geometries
@@ -27,6 +31,9 @@ class SourceTable:
     problems: dict[int, str] = field(default_factory=dict)
     class_field: str | None = None
     on_tiles: bool = False
+    looked_at: list[Tile] = field(default_factory=list)
+    passed_over: set[int] = field(default_factory=set)
+    tiles: list[Tile | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.properties)
