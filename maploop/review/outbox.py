@@ -1,12 +1,15 @@
 """What arrives from a browser's outbox: entries in order, each stored once, refused ones reported, one transaction."""
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from db.conditions import undecided
+from db.errors import DatabaseError
 from db.models import Audit, AuditSample, Claim, Decision, Feature, Tile, TileEvent, TileFeature
 from db.types import utc_now
 from maploop.errors import ClaimError, ConflictError, InputError, MaploopError, NotFoundError
@@ -18,6 +21,8 @@ from maploop.review.decisions import Desk, FeatureMovedError, Standing, already_
 from maploop.review.deck import features_of, standing_in_audit
 from maploop.review.progress import progress_of
 from maploop.review.wire import MAX_ENTRIES, DecisionEntry, TileEntry, parse_entry
+
+log = logging.getLogger(__name__)
 
 # Built once: for queries as small as these, building one takes longer than answering it.
 _TILE_AND_CLAIM = (
@@ -36,6 +41,7 @@ _UNDECIDED_ON_TILE = (
     .join(Feature, Feature.id == TileFeature.feature_id)
     .where(TileFeature.tile_id == bindparam("tile"), undecided())
 )
+_LOCK_TILE = select(Tile.id).where(Tile.id == bindparam("tile")).with_for_update()
 _DRAWN_BY = select(Claim.drawn_by).where(Claim.tile_id == bindparam("tile"))
 _CHANGE_TILE = update(Tile).where(Tile.id == bindparam("tile"))
 _EVENT = select(TileEvent.seq).where(TileEvent.id == bindparam("event"))
@@ -81,31 +87,47 @@ class _Outbox:
         self._open: set[int] = set()
 
     def take(self, item: object) -> None:
-        """Store or refuse one entry."""
+        """Store or refuse one entry: of one that is refused nothing is written, and the others do not notice.
+
+        Raises what the database itself cannot do (busy, full, gone): then nothing of the request is stored.
+        """
         entry_id = str(item.get("id")) if isinstance(item, dict) else None
-        feature: int | None = None
+        shown = None
         try:
             entry = parse_entry(item)
             desk = self._desk(entry.tile)
-            if isinstance(entry, DecisionEntry):
-                self._decide(desk, entry)
-            else:
-                self._act(desk, entry)
+            with self.connection.begin_nested():
+                if isinstance(entry, DecisionEntry):
+                    self._decide(desk, entry)
+                else:
+                    self._act(desk, entry)
         except ClaimError as error:
             code, text = "claim", str(error)
         except FeatureMovedError as error:
-            code, text, feature = "conflict", str(error), error.feature_id
+            code, text = "conflict", str(error)
+            shown = self._feature(entry, desk, error.feature_id)
         except MaploopError as error:
             code, text = "invalid", str(error)
+        except Exception as error:
+            if _is_of_the_database(error):
+                raise
+            log.exception("Entry %s cannot be stored", entry_id)
+            code, text = "failed", f"The server could not store this ({type(error).__name__}); its log says more."
         else:
             self.stored.append(str(entry.id))
             return
-        shown = None
-        if feature is not None:
-            audit = item.get("audit") if isinstance(item, dict) else None
-            found = features_of(self.connection, self.project, desk.tile_id, audit=audit, feature_id=feature)
-            shown = found[0] if found else None
+        self._forget_tiles()
         self.refused.append({"id": entry_id, "code": code, "message": text, "feature": shown})
+
+    def _feature(self, entry: DecisionEntry | TileEntry, desk: Desk, feature_id: int) -> dict[str, Any] | None:
+        found = features_of(self.connection, self.project, desk.tile_id, audit=entry.audit, feature_id=feature_id)
+        return found[0] if found else None
+
+    def _forget_tiles(self) -> None:
+        """What was noted of tiles may have been taken back with a refused entry: look again."""
+        self._desks.clear()
+        self._held.clear()
+        self._open.clear()
 
     def _desk(self, text: str) -> Desk:
         if text not in self._desks:
@@ -159,6 +181,7 @@ class _Outbox:
         event_id = str(entry.id)
         if entry.act == "release":
             claims.release(self.connection, desk.tile_id, self.annotator_id)
+            self._held.discard(desk.tile_id)
             return
         if self.connection.execute(_EVENT, {"event": event_id}).first():
             return
@@ -175,6 +198,7 @@ class _Outbox:
 
     def _complete(self, desk: Desk, event_id: str, seconds: float) -> None:
         """Say "nothing missing". Raises ConflictError while a feature is undecided."""
+        self.connection.execute(_LOCK_TILE, {"tile": desk.tile_id})
         left = self.connection.execute(_UNDECIDED_ON_TILE, {"tile": desk.tile_id}).scalar_one()
         if left:
             msg = f"Tile {desk.address} still has {left} undecided: decide them before saying that nothing is missing."
@@ -199,6 +223,13 @@ class _Outbox:
             "drawn_by": drawn_by,
         }
         self.connection.execute(_ADD_EVENT, event)
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    """True when the database itself is at fault, not the entry: busy, full, gone, or a transaction to begin again."""
+    if isinstance(error, DatabaseError):
+        return True
+    return isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError)
 
 
 def require_audit(connection: Connection, audit_id: int, desk: Desk) -> bool:

@@ -215,3 +215,29 @@ def test_decisions_of_one_person_are_not_sent_as_anothers(
     decided = {each["annotator_id"]: each["verdict"] for each in ground.decisions()}
     with ground.database.write() as connection:
         assert decided[annotator_id(connection, "ben")] == "reject"
+
+
+def test_an_entry_that_makes_the_server_fail_is_set_aside_and_holds_nobody_up(
+    review: ReviewMap, ground: Ground
+) -> None:
+    def fail_on_reject(route: Route) -> None:
+        if '"reject"' in (route.request.post_data or ""):
+            route.fulfill(status=500, body="Internal Server Error")
+        else:
+            route.continue_()
+
+    review.page.route("**/api/review/outbox", fail_on_reject)
+    review.press("a", "x", "s", "a")
+    review.find(".maploop-banner", has_text="1 entry set aside, the rest is saved").wait_for()
+    review.until(lambda: review.data["unsaved"] == "1", "the others to be saved")
+    assert ground.verdicts() == ["accept", "unsure", "accept"]
+    assert "1 not saved" in review.text(".maploop-save")
+    review.until(lambda: review.data["decided"] == "3", "the tile as the server has it")
+    review.page.reload()
+    review.await_tile()
+    assert "1 not saved" in review.text(".maploop-save")
+    review.page.unroute("**/api/review/outbox")
+    review.press("u")
+    review.find("dialog button", has_text="Try again").click()
+    review.until_saved()
+    assert ground.verdicts() == ["accept", "unsure", "accept", "reject"]

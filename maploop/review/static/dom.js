@@ -42,7 +42,8 @@ export function newId() {
  * "1 decision", "2 decisions".
  * @param {number} count
  * @param {string} noun
+ * @param {string} [nouns]  where an "s" at the end will not do
  */
-export function plural(count, noun) {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+export function plural(count, noun, nouns = `${noun}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? noun : nouns}`;
 }

@@ -9,6 +9,7 @@ import { Shelf } from "./shelf.js";
 const BATCH = 200;
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 15_000;
+const FAILS_ALONE = 3; // times that an entry sent alone makes the server fail before it is set aside
 
 /**
  * @typedef {import("./types.js").Entry} Entry
@@ -33,6 +34,7 @@ export class Outbox {
     this.timer = 0;
     this.problem = "";
     this.storedAt = Date.now();
+    this.failing = { id: "", times: 0 };
   }
 
   /** Take over what earlier tabs left, and send it. Resolves after the first attempt: true when nothing is left. */
@@ -158,14 +160,14 @@ export class Outbox {
     if (!entries.length) return true;
     try {
       const answer = await this.api.post("outbox", { entries });
-      this.#accept(entries, answer);
+      this.#accept(answer);
       return true;
     } catch (error) {
       return this.#fail(entries, error);
     }
   }
 
-  #accept(entries, answer) {
+  #accept(answer) {
     const stored = new Set(answer.stored);
     const refusals = new Map(answer.refused.map((refusal) => [refusal.id, refusal]));
     const saved = this.items.filter((item) => stored.has(item.entry.id));
@@ -186,18 +188,33 @@ export class Outbox {
 
   #fail(entries, error) {
     const isOurs = error.status >= 400 && error.status < 500 && ![401, 429].includes(error.status);
-    if (isOurs && entries.length > 1) {
-      this.single = true; // one of them is not understood: find out which
+    const isBroken = error.status === 500; // not busy, not away: something in the request is more than the server can do
+    if ((isOurs || isBroken) && entries.length > 1) {
+      this.single = true; // find out which of them it is
       return true;
     }
     if (isOurs) {
-      const refusal = { id: entries[0].id, code: "invalid", message: error.message, feature: null };
-      this.#accept(entries, { stored: [], refused: [refusal] });
+      this.#setAside(entries[0], "invalid", error.message);
+      return true;
+    }
+    if (isBroken && this.#timesFailed(entries[0]) >= FAILS_ALONE) {
+      this.#setAside(entries[0], "failed", error.message);
       return true;
     }
     this.problem = error.message;
     this.pauseMs = Math.min(Math.max(this.pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
     this.tell.changed();
     return false;
+  }
+
+  /** How often in a row this entry, sent alone, has failed. @param {Entry} entry */
+  #timesFailed({ id }) {
+    this.failing = { id, times: this.failing.id === id ? this.failing.times + 1 : 1 };
+    return this.failing.times;
+  }
+
+  /** Take an entry out of the way of those behind it; it stays until somebody retries or discards it. */
+  #setAside({ id }, code, message) {
+    this.#accept({ stored: [], refused: [{ id, code, message, feature: null }] });
   }
 }

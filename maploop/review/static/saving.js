@@ -1,6 +1,7 @@
 /** What the outbox has to say: what is stored, what was refused and why, and what to do about it. */
 
 import { showUnsaved } from "./dialogs.js";
+import { plural } from "./dom.js";
 
 export class Saving {
   /** @param {import("./review.js").Review} review */
@@ -37,9 +38,18 @@ export class Saving {
         actions: [{ label: "Back to that tile", act: () => this.#reopen(entry) }],
       });
     } else {
-      this.review.notices.say(refusal.message, "warning");
-      if (refusal.code === "invalid" && entry.tile === this.review.tile?.address) this.review.desk.refresh();
+      if (refusal.code === "failed") this.#sayFailed(refusal.message);
+      else this.review.notices.say(refusal.message, "warning");
+      if (["invalid", "failed"].includes(refusal.code) && entry.tile === this.review.tile?.address) this.review.desk.refresh();
     }
+  }
+
+  #sayFailed(message) {
+    const count = this.review.outbox.refused.length;
+    this.review.panel.showBanner({
+      kind: "refused", text: `${plural(count, "entry", "entries")} set aside, the rest is saved: ${message}`,
+      actions: [{ label: "Look at it", act: () => this.showUnsaved("What could not be saved") }],
+    });
   }
 
   #reopen({ id, tile }) {
