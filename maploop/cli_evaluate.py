@@ -95,6 +95,15 @@ def evaluate(
     if failures := basis.get("failures"):
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in failures.items())
         say(f"Without a usable answer: {kinds}; what is there counts as missed.")
+    if (
+        (answers := basis.get("answers", {})).get("not_asked")
+        or answers.get("no_pixels")
+        or answers.get("licence_refused")
+    ):
+        say(
+            f"Left out, as the model could not be asked there: {answers['not_asked']:,} tiles not asked, "
+            f"{answers['no_pixels']:,} without pixels, {answers['licence_refused']:,} refused by licence."
+        )
     for side in ("truth", "predictions"):
         if skipped := basis.get(side, {}).get("skipped"):
             first = f"row {skipped[0]['row']}: {skipped[0]['reason']}"

@@ -37,6 +37,10 @@ class ProjectSettings(BaseModel):
     promotion_margin: float = Field(default=0.0, ge=0, le=1)
     promotion_confidence: float = Field(default=0.95, ge=0.5, le=0.999)
     promotion_class_loss: float = Field(default=0.05, ge=0, le=1)
+    # A comparison has no verdict on a model that answered a smaller share of its tiles, and calls two models about as
+    # good when their difference, with its interval, lies within the margin: see compare.judgement.
+    answered_share: float = Field(default=0.9, gt=0, le=1)
+    equivalence_margin: float = Field(default=0.02, gt=0, le=0.5)
     dialect: str = "openai"
     instructions: str = ""
 

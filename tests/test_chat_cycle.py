@@ -215,7 +215,7 @@ def failed_is_missed(cycle: Cycle, comparison: Comparison, name: str, run: str) 
     failed = [tile for tile, has_failed in zip(comparison.tiles, contender.failed, strict=True) if has_failed]
     assert failed == [tile for tile in comparison.tiles if tile in listed]
     assert contender.failures == Counter(listed[tile] for tile in failed)
-    assert contender.not_asked == 0
+    assert contender.answers.not_asked == 0
     assert all(counts.tolist() == [0, 0, HOUSES] for counts in contender.detail.counts[contender.failed])
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, insert, select
 from db.models import Annotator, Model
 from db.models import Evaluation as EvaluationRow
 from maploop.compare.sidebyside import Comparison, Contender
+from maploop.evaluate.answers import basis_json
 from maploop.evaluate.metrics import Evaluation
 from maploop.evaluate.report import as_json
 from maploop.predict.models import load_model
@@ -136,7 +137,7 @@ def _basis(comparison: Comparison, model: Contender) -> dict[str, Any]:
         **({} if comparison.split else {"chosen_tiles": [str(tile) for tile in comparison.tiles]}),
         "runs": list(model.runs),
         "prompt_hashes": list(model.prompt_hashes),
-        "tiles_not_asked": model.not_asked,
+        **basis_json(model.answers),
         "failures": dict(model.failures),
         "dataset": model.dataset_id,
         "compared_with": [name for name in comparison.names if name != model.name],

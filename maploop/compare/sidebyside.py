@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 
 from maploop.compare.spending import Spent, spent_on, training_cost_of, training_seconds_of
 from maploop.errors import InputError, NotFoundError
+from maploop.evaluate.answers import AnswerCounts, Answers, on_tiles
 from maploop.evaluate.bootstrap import CONFIDENCE, draw_tiles, interval, resample
 from maploop.evaluate.layers import Layer
 from maploop.evaluate.matching import NOTHING, Rules
-from maploop.evaluate.metrics import Detail, Evaluation, evaluate_in_detail
-from maploop.evaluate.runs import Answers, Ground, load_answers, load_ground, load_truth, rules_of
+from maploop.evaluate.metrics import Detail, Evaluation, evaluate_in_detail, spread_over
+from maploop.evaluate.runs import load_answers, load_ground, load_truth, rules_of
 from maploop.imagery.tilemath import Tile
 from maploop.predict.models import ModelView, list_models, load_model
 from maploop.project import ProjectView
@@ -81,7 +82,8 @@ class Contender:
     detail          its evaluation, the predictions that count, and how each fared; `evaluation` is the short way
     failed          of each tile, whether it gave no usable answer there: what is there counts as missed
     failures        such tiles by kind: refused, malformed, ...
-    not_asked       tiles that no run of the model was asked for: they count as empty answers
+    answers         all finished tiles of the comparison by what became of them, those that are left out of it too
+    is_whole        whether it answered enough of them to be compared; else its figures are of what it was asked, alone
     spent           what its answers on these tiles took
     training_cost   USD of making it; None where that is not known
     training_seconds    of a machine of ours; 0 for a model that was made elsewhere
@@ -97,11 +99,12 @@ class Contender:
     detail: Detail
     failed: NDArray[np.bool_]
     failures: Mapping[str, int]
-    not_asked: int
+    answers: AnswerCounts
     spent: Spent
     training_cost: float | None
     training_seconds: float = 0.0
     model: str = ""
+    is_whole: bool = True
 
     @property
     def model_name(self) -> str:
@@ -133,7 +136,13 @@ class Contender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models over the same tiles. `split` is empty where the tiles were chosen; `km2` is their projected area."""
+    """Models over the same tiles: those about which every model that answered enough of them was asked.
+
+    split           empty where the tiles were chosen
+    km2             projected area of the tiles
+    answered_share  of the finished tiles, the share that a model must have answered to be compared
+    left_out        finished tiles about which some of those models could not be asked
+    """
 
     project: str
     split: str
@@ -143,6 +152,18 @@ class Comparison:
     truth: Layer
     rules: Rules
     contenders: tuple[Contender, ...]
+    answered_share: float = 0.9
+    left_out: tuple[Tile, ...] = ()
+
+    @property
+    def whole(self) -> tuple[Contender, ...]:
+        """Models that answered enough of the tiles."""
+        return tuple(each for each in self.contenders if each.is_whole)
+
+    @property
+    def incomplete(self) -> tuple[Contender, ...]:
+        """Models that did not."""
+        return tuple(each for each in self.contenders if not each.is_whole)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -159,7 +180,7 @@ class Comparison:
         """Of each model, found, false and missed features of every resample, (resamples, 3)."""
         evaluation = self.contenders[0].evaluation
         weights = draw_tiles(len(self.tiles), resamples=evaluation.resamples, seed=evaluation.seed)
-        return {each.name: resample(each.detail.counts, weights) for each in self.contenders}
+        return {each.name: resample(each.detail.counts, weights) for each in self.whole}
 
     def contender(self, name: str) -> Contender:
         """The model of that name. Raises NotFoundError."""
@@ -180,7 +201,10 @@ class Comparison:
             difference_of(a, b, figure, name)
             for name in (None, *self.classes)
             for figure in FIGURE_NAMES
-            if a.figure(figure, name).value is not None and b.figure(figure, name).value is not None
+            if a.is_whole
+            and b.is_whole
+            and a.figure(figure, name).value is not None
+            and b.figure(figure, name).value is not None
         ]
 
 
@@ -192,9 +216,10 @@ def difference_of(
     *,
     confidence: float = CONFIDENCE,
 ) -> Difference:
-    """See `Comparison.difference`; both of the same tiles."""
+    """See `Comparison.difference`; without a value where one of them did not answer enough to be compared."""
     a, b = first.figure(figure, class_name), second.figure(figure, class_name)
-    value = None if a.value is None or b.value is None else b.value - a.value
+    comparable = first.is_whole and second.is_whole
+    value = b.value - a.value if comparable and a.value is not None and b.value is not None else None
     low: float | None = None
     high: float | None = None
     if value is not None:
@@ -235,19 +260,45 @@ def compare_models(
     rules = rules or rules_of(project)
     models = [_named(connection, project, name) for name in wanted]
     ground = load_ground(connection, project, split, tiles)
-    truth = load_truth(connection, project, ground)
+    answers = [load_answers(connection, project, ground, model.name, run_id) for model, run_id in models]
+    share = project.settings.answered_share
+    whole = [each.counts.share >= share for each in answers]
+    common = np.logical_and.reduce([each.asked for each, is_whole in zip(answers, whole, strict=True) if is_whole])
+    if not any(whole) or not common.any():
+        whole, common = [False] * len(whole), np.ones(len(ground.ids), dtype=np.bool_)
+    compared = ground.only(common)
+    truth = load_truth(connection, project, compared)
     return Comparison(
         project=project.name,
         split=ground.split,
-        tiles=tuple(ground.tiles),
-        km2=float(area_m2(as_geometries([tile.polygon for tile in ground.tiles])).sum() / 1e6),
+        tiles=tuple(compared.tiles),
+        km2=float(area_m2(as_geometries([tile.polygon for tile in compared.tiles])).sum() / 1e6),
         classes=project.geometry_types,
         truth=truth,
         rules=rules,
         contenders=tuple(
-            _contender(connection, project, name, *named, ground, truth, rules)
-            for name, named in zip(wanted, models, strict=True)
+            Contender(
+                name=name,
+                model=model.name,
+                backend=model.backend,
+                identifier=model.identifier,
+                parent=model.parent,
+                dataset_id=model.dataset_id,
+                runs=tuple(told.runs),
+                prompt_hashes=tuple(told.prompt_hashes),
+                detail=_detail(project, truth, told.only(common), rules),
+                failed=told.only(common).failed,
+                failures=told.failures,
+                answers=told.counts,
+                spent=spent_on(connection, compared.ids, told.run[common]),
+                training_cost=training_cost_of(model),
+                training_seconds=training_seconds_of(model),
+                is_whole=is_whole,
+            )
+            for name, (model, _), told, is_whole in zip(wanted, models, answers, whole, strict=True)
         ),
+        answered_share=share,
+        left_out=tuple(tile for tile, kept in zip(ground.tiles, common.tolist(), strict=True) if not kept),
     )
 
 
@@ -261,40 +312,18 @@ def _named(connection: Connection, project: ProjectView, name: str) -> tuple[Mod
     return load_model(connection, project, name), None
 
 
-def _contender(
-    connection: Connection,
-    project: ProjectView,
-    name: str,
-    model: ModelView,
-    run_id: int | None,
-    ground: Ground,
-    truth: Layer,
-    rules: Rules,
-) -> Contender:
-    answers = load_answers(connection, project, ground, model.name, run_id)
-    return Contender(
-        name=name,
-        model=model.name,
-        backend=model.backend,
-        identifier=model.identifier,
-        parent=model.parent,
-        dataset_id=model.dataset_id,
-        runs=tuple(answers.runs),
-        prompt_hashes=tuple(answers.prompt_hashes),
-        detail=_detail(project, ground, truth, answers, rules),
-        failed=answers.failed,
-        failures=answers.failures,
-        not_asked=answers.not_asked,
-        spent=spent_on(connection, ground.ids, answers.run),
-        training_cost=training_cost_of(model),
-        training_seconds=training_seconds_of(model),
+def _detail(project: ProjectView, truth: Layer, answers: Answers, rules: Rules) -> Detail:
+    """Evaluate a model on the tiles it was asked about; its columns are those of all tiles and all truth."""
+    asked = answers.asked
+    detail = evaluate_in_detail(
+        on_tiles(truth, asked),
+        on_tiles(answers.predictions, asked),
+        project.geometry_types,
+        int(asked.sum()),
+        rules,
+        failed=answers.failed[asked],
     )
-
-
-def _detail(project: ProjectView, ground: Ground, truth: Layer, answers: Answers, rules: Rules) -> Detail:
-    return evaluate_in_detail(
-        truth, answers.predictions, project.geometry_types, len(ground.tiles), rules, failed=answers.failed
-    )
+    return detail if asked.all() else spread_over(detail, asked, asked[truth.tile])
 
 
 def _signed(value: float) -> str:

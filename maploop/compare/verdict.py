@@ -95,8 +95,6 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
         for reason in row.unknown:
             yield f"{row.model}: {reason}."
     for each in comparison.contenders:
-        if each.not_asked:
-            yield f"{each.name} was not asked for {in_tiles(each.not_asked)}: they count as empty answers."
         if each.failures:
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in each.failures.items())
             yield f"{each.name} gave no usable answer on some tiles ({kinds}): what is there counts as missed."

@@ -1,7 +1,7 @@
 """The two sides of an evaluation as columns: truth and predictions, whole or cut at the tiles they lie on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -44,6 +44,10 @@ class Layer:
             self.scores[chosen],
             self.sizes[chosen],
         )
+
+    def moved(self, tile: Indices) -> "Layer":
+        """The same features, on other tiles or tiles that are numbered anew."""
+        return replace(self, tile=np.asarray(tile, dtype=np.int64))
 
 
 def sizes_of(geometries: Geometries) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """The whole evaluation: predictions against truth, per class and over all, each figure with its n and interval."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -28,7 +28,7 @@ from maploop.evaluate.counts import (
     size_limits,
     summed,
 )
-from maploop.evaluate.layers import Layer
+from maploop.evaluate.layers import Indices, Layer
 from maploop.evaluate.matching import NOTHING, Outcome, Rules, hold_against
 from maploop.quality.statistics import Metric
 from maploop.vectors.geometry import GeometryType
@@ -224,6 +224,29 @@ def evaluate_in_detail(
     )
     by_tile = np.column_stack([total[name] for name in ("tp", "fp", "fn")])
     return Detail(evaluation, predictions, outcome, by_tile, spreads)
+
+
+def spread_over(detail: Detail, asked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Detail:
+    """The detail of an evaluation on some tiles, in columns of all tiles and all truth.
+
+    asked       (tiles,): those it was made on, in their order
+    counted     (truth,): the features that lie on these
+    """
+    rows, outcome = np.flatnonzero(counted), detail.outcome
+    counts = np.zeros((len(asked), detail.counts.shape[1]))
+    counts[asked] = detail.counts
+    within = np.zeros(len(counted))
+    within[rows] = outcome.truth_within
+
+    def placed(found: Indices) -> Indices:
+        return np.where(found == NOTHING, NOTHING, rows[found] if len(rows) else NOTHING)
+
+    return replace(
+        detail,
+        predictions=detail.predictions.moved(np.flatnonzero(asked)[detail.predictions.tile]),
+        outcome=replace(outcome, found=placed(outcome.found), found_any=placed(outcome.found_any), truth_within=within),
+        counts=counts,
+    )
 
 
 def _figures(counts: Counts, weights: NDArray[np.uint8], rules: Rules) -> tuple[dict[str, Metric], dict[str, Floats]]:

@@ -1,5 +1,6 @@
 """A model's predictions against a project's annotations, on the finished tiles of a split."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +11,19 @@ import shapely
 from numpy.typing import NDArray
 from sqlalchemy import Connection, LargeBinary, select, type_coerce
 
+from db.bulk import in_lists
 from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models import Tile as TileRow
 from maploop.dataset.selection import ANNOTATED, chosen
 from maploop.dataset.split import Split
 from maploop.errors import ConflictError, InputError, NotFoundError
+from maploop.evaluate.answers import NO_RUN, Answers, States, TileState, basis_json, state_of
 from maploop.evaluate.layers import Indices, Layer, cut_layer
 from maploop.evaluate.matching import Rules
 from maploop.evaluate.metrics import Evaluation, evaluate
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView
 from maploop.vectors.geometry import as_geometries, split_by_tiles
-
-NO_RUN = -1
 
 
 @dataclass(frozen=True)
@@ -33,30 +34,10 @@ class Ground:
     ids: Indices
     split: str
 
-
-@dataclass(frozen=True)
-class Answers:
-    """What a model said on the ground.
-
-    run             of each tile, the run that answered (`NO_RUN`: none was asked)
-    failed          of each tile, whether it failed there
-    failures        tiles without a usable answer, by kind: refused, malformed, ...
-    runs            those that answered; the newest, when none did
-    prompt_hashes   of these
-    predictions     of the run that answered for the tile
-    """
-
-    run: Indices
-    failed: NDArray[np.bool_]
-    failures: dict[str, int]
-    runs: list[int]
-    prompt_hashes: list[str]
-    predictions: Layer
-
-    @property
-    def not_asked(self) -> int:
-        """Tiles for which no run was asked."""
-        return int((self.run == NO_RUN).sum())
+    def only(self, kept: NDArray[np.bool_]) -> "Ground":
+        """Some of the tiles."""
+        rows = np.flatnonzero(kept).tolist()
+        return Ground([self.tiles[row] for row in rows], self.ids[kept], self.split)
 
 
 def rules_of(
@@ -88,12 +69,18 @@ def evaluate_model(
 
     Tiles that are complete or approved, with nothing unsure on them, count; features are cut at them. The model's word
     on a tile is its newest run's, and on tiles that this one did not ask for, that of older runs which put the same
-    question to the model; on tiles never asked for it is empty. With `run_id`, that run alone. A file of predictions is
-    a run that was asked for every tile. With `tiles`, these instead of a split. Raises NotFoundError, InputError,
+    question to the model. Tiles that it could not be asked about are left out and counted by reason, never taken for
+    empty answers. With `run_id`, that run alone. A file of predictions is a run that was asked for every tile, unless
+    nothing in it lies on any of them. With `tiles`, these instead of a split. Raises NotFoundError, InputError,
     ConflictError saying why there is nothing.
     """
     ground = load_ground(connection, project, split, tiles)
     answers = load_answers(connection, project, ground, model_name, run_id)
+    counts, asked = answers.counts, answers.asked
+    if not counts.asked:
+        msg = f"{model_name!r} {counts.text()}: {ask_command(project, model_name, ground.split)} asks it."
+        raise ConflictError(msg)
+    ground, answers = ground.only(asked), answers.only(asked)
     evaluation = evaluate(
         load_truth(connection, project, ground),
         answers.predictions,
@@ -109,9 +96,15 @@ def evaluate_model(
         **({} if ground.split else {"chosen_tiles": [str(tile) for tile in ground.tiles]}),
         "runs": answers.runs,
         "prompt_hashes": answers.prompt_hashes,
-        "tiles_not_asked": answers.not_asked,
+        **basis_json(counts),
         "failures": answers.failures,
     }
+
+
+def ask_command(project: ProjectView, model_name: str, split: str) -> str:
+    """The command that asks a model about the tiles it has not answered; `split` is empty where tiles were chosen."""
+    where = f" --split {split}" if split else ""
+    return f"`maploop predict {shlex.quote(project.name)} --model {shlex.quote(model_name)}{where}`"
 
 
 def load_ground(
@@ -143,16 +136,24 @@ def load_answers(
 ) -> Answers:
     """What a model, or one run of it, said on the ground. Raises NotFoundError."""
     hashes = _runs(connection, project, model_name, run_id)
-    run, failed, failures = _outcomes(connection, list(hashes), ground)
+    run, states, failures = _outcomes(connection, list(hashes), ground)
     runs = np.unique(run[run != NO_RUN]).tolist() or list(hashes)[:1]
+    predictions = _predictions(connection, project, ground, run)
+    if not failures and len(hashes) == 1 and not len(predictions) and not _asked_by_tile(connection, runs[0]):
+        run, states = np.full_like(run, NO_RUN), np.full_like(states, TileState.NOT_ASKED)
     return Answers(
+        states=states,
         run=run,
-        failed=failed,
         failures=failures,
         runs=runs,
         prompt_hashes=sorted({hashes[each] for each in runs} - {""}),
-        predictions=_predictions(connection, project, ground, run),
+        predictions=predictions,
     )
+
+
+def _asked_by_tile(connection: Connection, run_id: int) -> bool:
+    """Whether a run was asked about tiles one by one, as files of predictions are not."""
+    return connection.execute(select(RunTile.tile_id).where(RunTile.run_id == run_id).limit(1)).first() is not None
 
 
 def _runs(connection: Connection, project: ProjectView, model_name: str, run_id: int | None) -> dict[int, str]:
@@ -181,28 +182,42 @@ def _runs(connection: Connection, project: ProjectView, model_name: str, run_id:
     return {row.id: row.prompt_hash for row in rows if row.tiles and row.prompt_hash == newest.prompt_hash}
 
 
-def _outcomes(
-    connection: Connection, runs: list[int], ground: Ground
-) -> tuple[Indices, NDArray[np.bool_], dict[str, int]]:
+def _outcomes(connection: Connection, runs: list[int], ground: Ground) -> tuple[Indices, States, dict[str, int]]:
     """Columns of `Answers` by tile, and how many tiles failed in which way."""
     run = np.full(len(ground.ids), NO_RUN, dtype=np.int64)
-    failed = np.zeros(len(ground.ids), dtype=np.bool_)
+    states = np.full(len(ground.ids), TileState.NOT_ASKED, dtype=np.int8)
     place_of = {tile_id: place for place, tile_id in enumerate(ground.ids.tolist())}
     kinds: dict[int, str] = {}
     by_tile = False
     for run_id in reversed(runs):  # newer ones take over
-        told = connection.execute(
+        rows = connection.execute(
             select(RunTile.tile_id, RunTile.status, RunTile.failure).where(RunTile.run_id == run_id)
         ).all()
-        by_tile = by_tile or bool(told)
-        for tile_id, status, failure in told:
+        by_tile = by_tile or bool(rows)
+        for tile_id, status, failure in rows:
             place = place_of.get(tile_id)
-            if place is not None and status != "pending":
-                run[place], failed[place] = run_id, status == "failed"
-                kinds[place] = failure or "failed"
+            state = state_of(status, failure)
+            if place is None or (state > TileState.FAILED and states[place] <= TileState.FAILED):
+                continue  # what could not be asked takes nothing away from what was answered before
+            run[place], states[place] = run_id, state
+            kinds[place] = failure or "failed"
     if not by_tile:
-        run[:] = runs[0]
-    return run, failed, dict(sorted(Counter(kinds[place] for place in np.flatnonzero(failed).tolist()).items()))
+        run[:], states[:] = runs[0], TileState.ANSWERED
+    failed = np.flatnonzero(states == TileState.FAILED).tolist()
+    run[states > TileState.FAILED] = NO_RUN
+    bare = {*_without_imagery(connection, ground)}
+    without = np.array([tile_id in bare for tile_id in ground.ids.tolist()], dtype=np.bool_)
+    states[without & (states == TileState.NOT_ASKED)] = TileState.NO_PIXELS
+    return run, states, dict(sorted(Counter(kinds[place] for place in failed).items()))
+
+
+def _without_imagery(connection: Connection, ground: Ground) -> list[int]:
+    """Ids of tiles of the ground that have no imagery at all."""
+    bare: list[int] = []
+    for some in in_lists(ground.ids.tolist()):
+        query = select(TileRow.id).where(TileRow.id.in_(some), TileRow.imagery_id.is_(None))
+        bare += connection.execute(query).scalars()
+    return bare
 
 
 def load_truth(connection: Connection, project: ProjectView, ground: Ground) -> Layer:

@@ -69,22 +69,30 @@ def confusion_table(comparison: Comparison, contender: Contender) -> Table:
 
 
 def failures_table(comparison: Comparison) -> Table | None:
-    """Tiles without a usable answer, by kind, and what was missed there; None when every model answered everywhere."""
+    """Finished tiles by what each model did there, and what was missed where it failed; None when all answered all.
+
+    Tiles that a model could not be asked about are no answers: they are left out of its figures.
+    """
     kinds = sorted({kind for each in comparison.contenders for kind in each.failures})
-    if not kinds and not any(each.not_asked for each in comparison.contenders):
+    if all(each.answers.answered == each.answers.tiles for each in comparison.contenders):
         return None
     rows = [
         (
             each.name,
+            f"{each.answers.answered:,}",
             *(f"{each.failures.get(kind, 0):,}" for kind in kinds),
-            f"{each.not_asked:,}",
+            f"{each.answers.not_asked:,}",
+            f"{each.answers.no_pixels:,}",
+            f"{each.answers.licence_refused:,}",
             f"{each.evaluation.overall.missed_in_failed_tiles:,}",
         )
         for each in comparison.contenders
     ]
-    return Table(
-        ("model", *(f"tiles {kind}" for kind in kinds), "tiles not asked", "missed on failed tiles"), tuple(rows)
-    )
+    head = (
+        "model", "tiles answered", *(f"tiles {kind}" for kind in kinds), "not asked", "without pixels",
+        "refused by licence", "missed on failed tiles",
+    )  # fmt: skip
+    return Table(head, tuple(rows))
 
 
 def size_table(comparison: Comparison, class_name: str) -> Table | None:

@@ -10,6 +10,7 @@ from db.models import Model
 from maploop.compare.sidebyside import Comparison, Contender
 from maploop.compare.spending import GUESSED_CORRECTED, GUESSES, Speeds, Spent
 from maploop.database import Database
+from maploop.evaluate.answers import AnswerCounts
 from maploop.evaluate.matching import Rules
 from maploop.evaluate.metrics import evaluate_in_detail
 from maploop.quality.statistics import Metric
@@ -45,7 +46,7 @@ def compared(
             detail=evaluate_in_detail(true, layer(drawn), CLASSES, tiles, rules, resamples=resamples),
             failed=np.zeros(tiles, dtype=np.bool_),
             failures={},
-            not_asked=0,
+            answers=AnswerCounts(answered=tiles),
             spent=(spent or {}).get(name, Spent(tiles=tiles, cost=0.0, seconds=float(tiles))),
             training_cost=(training or {}).get(name, 0.0),
         )

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
 from maploop.cli import run
 from maploop.database import Database
-from maploop.errors import InputError
+from maploop.errors import ConflictError, InputError
 from maploop.evaluate.metrics import Evaluation
 from maploop.evaluate.runs import evaluate_model, rules_of
 from tests.builders import PlacedTile, a_decision, a_person, a_prediction, a_project, a_tile, shape_on
@@ -152,9 +152,11 @@ def test_failed_tiles_are_misses_and_counted_apart(town: Town) -> None:
     run_id = town.run_on({town.tests[0]: "ok", town.tests[1]: "failed", town.tests[2]: "pending"})
     town.answer(run_id, town.tests[0], 0)
     evaluation, basis = town.evaluate()
-    assert numbers(evaluation) == (1, 0, 5)
-    assert (evaluation.failed_tiles, evaluation.overall.missed_in_failed_tiles) == (1, 2)
-    assert basis["tiles_not_asked"] == 1
+    assert numbers(evaluation) == (1, 0, 3)
+    assert (evaluation.tiles, evaluation.failed_tiles, evaluation.overall.missed_in_failed_tiles) == (2, 1, 2)
+    assert basis["answers"] == {
+        "asked": 2, "answered": 1, "failed": 1, "not_asked": 1, "no_pixels": 0, "licence_refused": 0
+    }  # fmt: skip
     assert basis["failures"] == {"refused": 1}
 
 
@@ -191,9 +193,54 @@ def test_older_runs_that_put_the_same_question_answer_for_the_tiles_the_newest_l
     town.answer(second, town.tests[1], 0)
     town.answer(second, town.tests[0], 9)  # reaches onto a tile that it was not asked for
     evaluation, basis = town.evaluate()
-    assert numbers(evaluation) == (2, 0, 4)
+    assert numbers(evaluation) == (2, 0, 2)
     assert (basis["runs"], basis["tiles_not_asked"], evaluation.failed_tiles) == ([first, second], 1, 0)
-    assert numbers(town.evaluate(run_id=other)[0]) == (1, 0, 5)
+    assert numbers(town.evaluate(run_id=other)[0]) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "counted"),
+    [
+        ("pending", None, "not_asked"),
+        ("failed", "waiting", "not_asked"),
+        ("failed", "imagery", "no_pixels"),
+        ("failed", "licence", "licence_refused"),
+        ("failed", "malformed", "failed"),
+    ],
+)
+def test_a_tile_that_could_not_be_asked_about_is_no_empty_answer(
+    town: Town, status: str, failure: str | None, counted: str
+) -> None:
+    run_id = town.run_on({town.tests[0]: "ok", town.tests[1]: "ok", town.tests[2]: status})
+    with town.database.write() as connection:
+        connection.execute(update(RunTile).where(RunTile.status == "failed").values(failure=failure))
+    town.answer(run_id, town.tests[0], 0)
+    evaluation, basis = town.evaluate()
+    assert basis["answers"][counted] == 1
+    assert (evaluation.tiles, numbers(evaluation)) == ((3, (1, 0, 5)) if counted == "failed" else (2, (1, 0, 3)))
+
+
+def test_an_answer_outlives_a_newer_run_that_could_not_ask(town: Town) -> None:
+    first = town.run_on({town.tests[0]: "ok"})
+    town.answer(first, town.tests[0], 0)
+    town.run_on({town.tests[0]: "failed"})
+    with town.database.write() as connection:
+        connection.execute(update(RunTile).where(RunTile.status == "failed").values(failure="imagery"))
+    assert numbers(town.evaluate()[0]) == (1, 0, 1)
+
+
+def test_a_model_without_any_answer_is_named_with_the_command_that_asks_it(town: Town) -> None:
+    town.run_on({town.open: "ok"})
+    with pytest.raises(
+        ConflictError, match=r"answered 0 of 3 tiles, 3 not asked: `maploop predict Town --model first "
+    ):
+        town.evaluate()
+
+
+def test_a_file_with_nothing_on_these_tiles_has_not_answered_them(town: Town) -> None:
+    town.predict(town.trained, 0)
+    with pytest.raises(ConflictError, match="'first' answered 0 of 3 tiles"):
+        town.evaluate()
 
 
 def test_the_command_answers_the_same(town: Town, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,8 +276,9 @@ def test_bad_input_is_one_line(
 
 def test_tiles_with_something_unsure_do_not_count(town: Town) -> None:
     town.predict(town.tests[0], 0)
+    town.predict(town.tests[1], 9)
     with town.database.write() as connection:
-        feature = connection.execute(select(Prediction.feature_id)).scalar_one()
+        feature = connection.execute(select(Prediction.feature_id).order_by(Prediction.id)).scalars().first()
         connection.execute(update(Feature).where(Feature.id == feature).values(verdict="unsure"))
     evaluation, _ = town.evaluate()
-    assert (evaluation.tiles, numbers(evaluation)) == (2, (0, 0, 4))
+    assert (evaluation.tiles, numbers(evaluation)) == (2, (0, 1, 4))
