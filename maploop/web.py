@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from maploop.errors import (
     NoPixelsError,
     NotFoundError,
 )
+from maploop.imagery.pixel_records import record_coverage
+from maploop.imagery.pixels import PixelCoverage
 from maploop.imagery.serve import etag_of, tile_image
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView, load_project_by_id
@@ -161,8 +163,21 @@ async def _tile(request: Request) -> Response:
         headers = {"Cache-Control": f"private, max-age={TILE_MAX_AGE_SECONDS}", "ETag": tag}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
-        image, media_type = await run_in_threadpool(tile_image, grant.project_id, where["imagery"], tile)
+        record = partial(_record_pixels, get_settings().database, grant.project_id, where["imagery"], tile)
+        image, media_type = await run_in_threadpool(tile_image, grant.project_id, where["imagery"], tile, record)
         headers[SHARE_HEADER] = f"{image.share:.4f}"
         return Response(image.content, media_type=media_type, headers=headers)
     except (MaploopError, OperationalError) as error:
         return _failed(error)
+
+
+@lru_cache(maxsize=100_000)
+def _record_pixels(
+    url: str, project_id: int, imagery_id: int, tile: Tile, coverage: PixelCoverage, fingerprint: str
+) -> None:
+    """Keep what was seen of a tile of the working zoom; nobody waits for it, and once a process is enough."""
+    project = _project(project_id)
+    if tile.z == project.zoom:
+        _writer(url).submit(
+            lambda connection: record_coverage(connection, project.id, imagery_id, tile, coverage, fingerprint)
+        )

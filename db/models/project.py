@@ -81,6 +81,9 @@ class Tile(Base):
 
     `quadkey` orders by place, `shuffle` (0 to 1, drawn once) at random, `uncertainty` (0 to 1) by how little the model
     knows. `split` is set once, when the tile is made, and never changes.
+
+    `pixel_share` (0 to 1) is the share of it that has pixels, None while nobody has looked; `pixel_mask` says where,
+    when only a part has (`imagery.pixels.PixelCoverage`); `pixel_source` is the fingerprint of the imagery looked at.
     """
 
     __tablename__ = "tile"
@@ -88,6 +91,7 @@ class Tile(Base):
         UniqueConstraint("project_id", "z", "x", "y"),
         one_of("status", TILE_STATUSES, "status"),
         one_of("split", SPLITS, "split"),
+        CheckConstraint("pixel_share BETWEEN 0 AND 1", name="pixel_share"),
         Index("ix_tile_queue_uncertainty", "project_id", "status", "uncertainty"),
         Index("ix_tile_queue_place", "project_id", "status", "quadkey"),
         Index("ix_tile_queue_shuffle", "project_id", "status", "shuffle"),
@@ -107,6 +111,9 @@ class Tile(Base):
     finished_by: Mapped[int | None] = mapped_column(ForeignKey("annotator.id"))
     finished_at: Mapped[datetime | None]
     comment: Mapped[str] = mapped_column(default="")
+    pixel_share: Mapped[float | None]
+    pixel_mask: Mapped[bytes | None]
+    pixel_source: Mapped[str | None] = mapped_column(String(16))
 
 
 class Claim(Base):

@@ -11,7 +11,7 @@ picture     the pixels of a tile exactly as a model sees them
 
 from maploop.contract.dialects import DIALECTS, Dialect, dialect_named
 from maploop.contract.parse import AnsweredFeature, UnfitFeatureError, extract_answer, parse_answer, read_answer
-from maploop.contract.picture import picture_of
+from maploop.contract.picture import picture_from, picture_of
 from maploop.contract.prompt import Contract, contract_of
 from maploop.contract.render import render_answer
 
@@ -25,6 +25,7 @@ __all__ = [
     "dialect_named",
     "extract_answer",
     "parse_answer",
+    "picture_from",
     "picture_of",
     "read_answer",
     "render_answer",

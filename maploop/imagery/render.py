@@ -11,6 +11,7 @@ from PIL import Image
 
 from maploop.errors import ImageryReason, InputError, NoPixelsError
 from maploop.imagery.info import ImagerySource, SourceInfo
+from maploop.imagery.pixels import PixelCoverage, coverage_of
 from maploop.imagery.tilemath import Tile
 
 Format = Literal["png", "jpeg", "webp"]
@@ -52,16 +53,21 @@ def over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class TilePixels:
-    """Pixels of a tile, (size, size, 4) RGBA, and the share of the tile that has any, 0 to 1."""
+    """Pixels of a tile, (size, size, 4) RGBA, and where it has any."""
 
     rgba: NDArray[np.uint8]
-    share: float
+    coverage: PixelCoverage
+
+    @property
+    def share(self) -> float:
+        """The share of the tile that has pixels, 0 to 1."""
+        return self.coverage.share
 
 
 def render(source: ImagerySource, tile: Tile, size: int) -> TilePixels:
     """Read a tile and measure how much of it has pixels. Raises ImageryError when the source fails."""
     rgba = source.read(tile, size)
-    return TilePixels(rgba, share_of(rgba))
+    return TilePixels(rgba, coverage_of(rgba))
 
 
 def render_some(source: ImagerySource, tile: Tile, size: int) -> TilePixels:
@@ -70,11 +76,6 @@ def render_some(source: ImagerySource, tile: Tile, size: int) -> TilePixels:
     if not pixels.share:
         raise no_pixels(source.info, tile)
     return pixels
-
-
-def share_of(rgba: NDArray[np.uint8]) -> float:
-    """The share of RGBA pixels that are not wholly transparent, 0 to 1."""
-    return float(np.count_nonzero(rgba[..., 3])) / max(rgba[..., 3].size, 1)
 
 
 def no_pixels(info: SourceInfo, tile: Tile) -> NoPixelsError:

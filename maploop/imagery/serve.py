@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from db.types import HIGHEST_KEY
 from maploop.database import open_database
 from maploop.errors import AccessError, NotFoundError
 from maploop.imagery.info import ImagerySource, SourceInfo
+from maploop.imagery.pixels import PixelCoverage
 from maploop.imagery.render import MEDIA_TYPES, Format, no_pixels
 from maploop.imagery.source import open_source
 from maploop.imagery.store import TileImage, TileStore
@@ -72,14 +74,19 @@ def etag_of(project_id: int, imagery_id: int, tile: Tile) -> str:
     return f'"{hashlib.sha256(subject.encode()).hexdigest()[:24]}"'
 
 
-def tile_image(project_id: int, imagery_id: int, tile: Tile) -> tuple[TileImage, str]:
+def tile_image(
+    project_id: int, imagery_id: int, tile: Tile, record: Callable[[PixelCoverage, str], None] | None = None
+) -> tuple[TileImage, str]:
     """The image of a tile for the browser, with its share of pixels, and its media type.
 
+    `record` hears where the tile has pixels, with the fingerprint of the imagery, whether it has any or not.
     Raises AccessError; NoPixelsError where the imagery has nothing; ImageryError when it fails.
     """
     imagery = project_imagery()
     imagery.require(project_id, imagery_id)
     image = imagery.store.image(imagery_id, tile, TILE_PIXELS, _BROWSER_FORMAT)
+    if record is not None:
+        record(image.coverage, imagery.store.source(imagery_id).fingerprint)
     if not image.share:
         raise no_pixels(imagery.store.source(imagery_id).info, tile)
     return image, MEDIA_TYPES[_BROWSER_FORMAT]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maploop.imagery.cache import DiskCache, MemoryCache, SingleFlight
 from maploop.imagery.info import ImagerySource
+from maploop.imagery.pixels import PixelCoverage
 from maploop.imagery.render import Format, blank_tile, check_size, encode, render
 from maploop.imagery.tilemath import Tile
 
@@ -16,24 +17,31 @@ MEMORY_BYTES = 128_000_000
 DISK_BYTES = 2_000_000_000
 SLOW_SECONDS = 0.05  # a tile that took longer is kept on disk too
 REMOTE_KINDS = {"xyz", "wms"}
-_SHARE = struct.Struct("<d")  # leads every kept value
+_LEAD = struct.Struct("<dI")  # leads every kept value: share, bytes of the mask that follows
 
 
 @dataclass(frozen=True)
 class TileImage:
-    """The image file of a tile, and the share of the tile that has pixels, 0 to 1."""
+    """The image file of a tile, and where the tile has pixels."""
 
     content: bytes
-    share: float
+    coverage: PixelCoverage
+
+    @property
+    def share(self) -> float:
+        """The share of the tile that has pixels, 0 to 1."""
+        return self.coverage.share
 
     def to_bytes(self) -> bytes:
         """As it is kept in the caches."""
-        return _SHARE.pack(self.share) + self.content
+        return _LEAD.pack(self.coverage.share, len(self.coverage.mask)) + self.coverage.mask + self.content
 
     @staticmethod
     def from_bytes(kept: bytes) -> "TileImage":
         """The inverse of `to_bytes`."""
-        return TileImage(kept[_SHARE.size :], _SHARE.unpack_from(kept)[0])
+        share, length = _LEAD.unpack_from(kept)
+        content = _LEAD.size + length
+        return TileImage(kept[content:], PixelCoverage(share, kept[_LEAD.size : content]))
 
 
 class TileStore:
@@ -92,7 +100,7 @@ class TileStore:
             started = time.perf_counter()
             pixels = render(source, tile, size)
             content = encode(pixels.rgba, format) if pixels.share else blank_tile(size, format)
-            kept = TileImage(content, pixels.share).to_bytes()
+            kept = TileImage(content, pixels.coverage).to_bytes()
             slow = time.perf_counter() - started > SLOW_SECONDS or source.info.kind in REMOTE_KINDS
             if slow and pixels.share:  # an empty answer of a server may be a passing one: not for days
                 self._disk.put(key, kept)

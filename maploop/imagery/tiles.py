@@ -10,6 +10,7 @@ from db.bulk import insert_rows, lock_project, reserve_ids, update_rows
 from db.models import Imagery
 from db.models import Tile as TileRow
 from maploop.dataset.split import split_of, unit_hash
+from maploop.imagery.pixel_records import forget_coverage
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView
 
@@ -53,8 +54,9 @@ def ensure_tiles(
 
 
 def cover(connection: Connection, tile_ids: Sequence[int], imagery_id: int | None) -> None:
-    """Say which imagery covers existing tiles; None: none does."""
+    """Say which imagery covers existing tiles; None: none does. What was known of their pixels is forgotten."""
     update_rows(connection, TileRow, tile_ids, {"imagery_id": [imagery_id] * len(tile_ids)})
+    forget_coverage(connection, tile_ids)
 
 
 def _insert(

@@ -175,6 +175,8 @@ def picture_of(assignment: Assignment, tiles: list[Tile], margin: int = MARGIN) 
                 if tile in asked:
                     failures[tile] = Failure("imagery", str(error))
                 continue
+            if tile in asked and not rgba[..., 3].any():
+                failures[tile] = Failure("imagery", f"The imagery has no pixels for {tile}: use other imagery there.")
             left, top = (x - x0) * size + margin, (y - y0) * size + margin
             rows, columns = slice(max(0, top), top + size), slice(max(0, left), left + size)
             part = rgba[max(0, -top) :, max(0, -left) :][: high - rows.start, : wide - columns.start]

@@ -55,6 +55,7 @@ def deck_of(
             "attribution": row["attribution"],
             "minZoom": row["info"].get("min_zoom"),
             "maxZoom": row["info"].get("max_zoom"),
+            "share": row["pixel_share"],
         }
     return {
         "tile": {
