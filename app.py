@@ -8,7 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
+from maploop.api.annotator import ASSETS, STATIC, TabAnnotator
 from maploop.database import open_database
 from maploop.sample.seed import start_sample
 from maploop.settings import get_settings, hand_down_secrets
@@ -41,4 +45,9 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     yield {}
 
 
-app = st.App("pages/shell.py", lifespan=lifespan, routes=routes())
+app = st.App(
+    "pages/shell.py",
+    lifespan=lifespan,
+    routes=[*routes(), Mount(ASSETS, StaticFiles(directory=STATIC))],
+    middleware=[Middleware(TabAnnotator)],
+)

@@ -223,11 +223,16 @@ def change_settings(connection: Connection, project: ProjectView, **changes: obj
 
 def annotator_id(connection: Connection, name: str) -> int:
     """The id of the annotator of that name, made when new; needs a write transaction then. Raises InputError."""
-    name = _checked_name(name, "annotator")
+    name = check_annotator_name(name)
     found = connection.execute(select(Annotator.id).where(Annotator.name == name)).scalar()
     if found is None:
         found = connection.execute(insert(Annotator).values(name=name).returning(Annotator.id)).scalar_one()
     return found
+
+
+def check_annotator_name(name: str) -> str:
+    """A person's name with single spaces. Raises InputError when it is empty, long or not printable."""
+    return _checked_name(name, "annotator")
 
 
 def list_annotators(connection: Connection) -> list[str]:

@@ -1,15 +1,27 @@
 """What every page needs: the database, the project in the address, who is looking, and the line on top."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import streamlit as st
 
 from maploop.access import Grant, issue_token
+from maploop.api.annotator import ASSETS, HEADER
 from maploop.database import Database, open_database
-from maploop.project import ProjectView, annotator_id, list_annotators, list_projects, load_project
+from maploop.errors import InputError
+from maploop.project import (
+    ProjectView,
+    annotator_id,
+    check_annotator_name,
+    list_annotators,
+    list_projects,
+    load_project,
+)
 from maploop.sample.seed import sample_progress
 from maploop.settings import get_settings
-from pages.links import FILES, PAGES, plain
+from pages.links import FILES, PAGES, plain, spelled
 
 
 @dataclass(frozen=True)
@@ -37,8 +49,25 @@ def context() -> Context:
 
 
 def current_annotator() -> str:
-    """Who is working: the person picked on this page, else the settings' user."""
-    return str(st.session_state.get("annotator") or get_settings().user)
+    """The person picked on this page, else the one that this browser tab works as, else the settings' user."""
+    return str(st.session_state.get("annotator") or _annotator_of_tab() or get_settings().user)
+
+
+def _annotator_of_tab() -> str:
+    """The name that the browser keeps for the tab (maploop/api/annotator.py); empty when none, or no name at all."""
+    try:
+        return check_annotator_name(unquote(st.context.headers.get(HEADER, "")))
+    except InputError:
+        return ""
+
+
+def keep_annotator() -> None:
+    """Have the browser keep the current name for this tab: it outlives reloads, links and restarts of the app."""
+    with st.container(key="tab_annotator"):
+        st.html(
+            f'<script src="{ASSETS}/keep_annotator.js" data-annotator="{spelled(current_annotator())}"></script>',
+            unsafe_allow_javascript=True,
+        )
 
 
 def choose_context() -> Context | None:
@@ -67,31 +96,54 @@ def _wanted_projects() -> list[str]:
 
 def heading(title: str, found: Context) -> None:
     """The page's title, and beside it the project and person in force, to change them."""
+    with _titled(title), st.popover(plain(f"{found.project.name} · {found.annotator}"), icon=":material/person:"):
+        choose(found)
+
+
+def heading_without_project(title: str) -> None:
+    """The page's title while there is no project, and beside it the person, to change them."""
+    with _titled(title), st.popover(plain(current_annotator()), icon=":material/person:"):
+        choose_annotator(open_database(), current_annotator())
+
+
+@contextmanager
+def _titled(title: str) -> Iterator[None]:
     with st.container(horizontal=True, vertical_alignment="center", key="heading"):
         st.header(title, anchor=False)
         st.space("stretch")
-        with st.popover(plain(f"{found.project.name} · {found.annotator}"), icon=":material/person:"):
-            choose(found)
+        yield
 
 
 def choose(found: Context) -> None:
     """Widgets that change the project and the person."""
     with found.database.read() as connection:
-        projects, annotators = list_projects(connection), list_annotators(connection)
+        projects = list_projects(connection)
     project = st.selectbox("Project", projects, index=projects.index(found.project.name), key="pick_project")
-    annotator = st.selectbox(
-        "Annotator",
-        annotators,
-        index=annotators.index(found.annotator),
-        key="pick_annotator",
-        accept_new_options=True,
-        help="Several people may share this machine under different names: pick yours, or type a new one.",
-    )
+    choose_annotator(found.database, found.annotator)
     if project and project != found.project.name:
         st.query_params["project"] = project
         st.rerun()
-    if annotator and annotator != found.annotator:
-        st.session_state["annotator"] = annotator
+
+
+def choose_annotator(database: Database, current: str) -> None:
+    """The widget that changes the person; what is no name is refused where it was typed."""
+    with database.read() as connection:
+        annotators = sorted({*list_annotators(connection), current})
+    annotator = st.selectbox(
+        "Annotator",
+        annotators,
+        index=annotators.index(current),
+        key="pick_annotator",
+        accept_new_options=True,
+        help="Several people may share this machine under different names: pick yours, or type a new one. This browser "
+        "tab keeps it, and tabs opened later begin with it; a link carries it to nobody.",
+    )
+    if annotator and annotator != current:
+        try:
+            st.session_state["annotator"] = check_annotator_name(annotator)
+        except InputError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+            return
         st.rerun()
 
 
@@ -104,6 +156,7 @@ def _await_sample() -> None:
 
 
 def _no_project() -> None:
+    heading_without_project("Maploop")
     progress = sample_progress()
     if progress is not None and progress.error is None:
         st.info("The sample project is being made: a small town with imagery, truth and a model's predictions.")

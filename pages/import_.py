@@ -17,7 +17,7 @@ from maploop.predict.file import import_predictions
 from maploop.project import create_project, parse_class
 from maploop.review.truth import import_annotations
 from pages.acts import show_error
-from pages.common import Context, choose_context, heading
+from pages.common import Context, choose_context, heading, heading_without_project
 from pages.links import plain
 
 VECTOR_TYPES = ["geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"]
@@ -199,7 +199,9 @@ if found:
         st.caption("Truth that is known already: its tiles come in complete, and are split as usual.")
         ask_features(found, "annotations")
 else:
-    new_project.subheader("New project", anchor=False)
+    with new_project:
+        heading_without_project("Import")
+        st.subheader("New project", anchor=False)
 with new_project:
     try:
         ask_project()

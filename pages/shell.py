@@ -6,6 +6,7 @@ import streamlit as st
 
 from maploop.errors import MaploopError
 from pages.acts import show_error
+from pages.common import keep_annotator
 
 HERE = Path(__file__).parent
 
@@ -24,6 +25,7 @@ page = st.navigation(
     ],
     position="top",
 )
+keep_annotator()
 try:
     page.run()
 except MaploopError as error:
