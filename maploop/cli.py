@@ -133,6 +133,7 @@ def predictions(
 ) -> None:
     """Import a model's predictions: what was rejected or confirmed before arrives so."""
     from maploop.predict.file import import_predictions  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
 
     database, view = _project(db, project)
     with progress() as report:
@@ -147,6 +148,7 @@ def predictions(
             source_crs=crs,
             layer=layer,
             again=again,
+            annotator=get_settings().user,
             progress=report,
         )
     say_import(answer, as_json=as_json)

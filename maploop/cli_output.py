@@ -96,6 +96,9 @@ def say_status(answer: Mapping[str, Any]) -> None:
     say(f"{answer['project']}: zoom {answer['zoom']}, {', '.join(answer['classes'])}")
     seen, left, truth = (answer[key] for key in ("predictions", "undecided", "annotations"))
     say(f"{seen:,} predictions, {left:,} undecided, {truth:,} annotations")
+    if answer["without_run"]:
+        count = answer["without_run"]
+        say(f"{count:,} {'tile' if count == 1 else 'tiles'} without a run: no model has looked there.")
     for name in ("tiles", "decisions"):
         say(f"{name.capitalize()}: " + ", ".join(f"{count:,} {each}" for each, count in answer[name].items()))
 

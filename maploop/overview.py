@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Float, Integer, cast, extract, func, select
 from db.models import Annotator, Claim, Decision, Feature, Prediction, Tile, TileEvent
 from db.types import utc_now
 from maploop.next_step import NextStep, next_step
+from maploop.predict.looked_at import without_run
 from maploop.project import ClassView, ProjectView
 
 KEPT = ("accept", "correct", "add")
@@ -84,11 +85,12 @@ class VerdictsByScore:
 
 @dataclass(frozen=True)
 class Overview:
-    """Everything the overview page shows, the map apart."""
+    """Everything the overview page shows, the map apart; no model has looked at the tiles `without_run`."""
 
     tiles: Mapping[str, int]
     claimed: int
     without_imagery: int
+    without_run: int
     classes: tuple[ClassProgress, ...]
     people: tuple[PersonProgress, ...]
     scores: VerdictsByScore
@@ -117,6 +119,7 @@ def overview_of(connection: Connection, project: ProjectView, annotator_id: int)
         tiles=tiles,
         claimed=_claimed(connection, project),
         without_imagery=bare,
+        without_run=without_run(connection, project),
         classes=classes,
         people=people,
         scores=_verdicts_by_score(connection, project, classes),

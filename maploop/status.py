@@ -9,6 +9,7 @@ from db.models import Claim, Decision, Feature, Prediction, Run, Tile
 from db.models.base import VERDICTS
 from db.models.project import TILE_STATUSES
 from db.types import utc_now
+from maploop.predict.looked_at import without_run
 from maploop.project import ProjectView
 
 ANNOTATIONS = ("accept", "correct", "add")
@@ -21,6 +22,7 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
     decisions       that stand, by verdict; `decisions_stored` counts every one ever stored, undone ones and audits too
     undecided       features that ask for attention
     outside_imagery tiles that no imagery covers: nobody can review them yet
+    without_run     tiles with imagery that no model has looked at: nothing predicted there says nothing
     """
     statuses = dict(
         connection.execute(
@@ -67,6 +69,7 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
         "outside_imagery": connection.execute(
             select(func.count()).where(Tile.project_id == project.id, Tile.imagery_id.is_(None))
         ).scalar_one(),
+        "without_run": without_run(connection, project),
         "decisions": {each: verdicts.get(each, 0) for each in VERDICTS},
         "decisions_stored": connection.execute(
             select(func.count()).where(Decision.project_id == project.id)

@@ -132,6 +132,7 @@ def ask_features(found: Context, what: str) -> None:
                         model_name=model,
                         score_field=score_field.strip() or None,
                         again=again,
+                        annotator=found.annotator,
                         progress=progress,
                         **fields,
                     ),

@@ -95,6 +95,9 @@ def show_tiles(overview: Overview) -> None:
         return
     bar = stacked_bar(overview.tiles, STATUSES, "tiles")
     st.altair_chart(bar, key="tiles_by_status", alt="Tiles by status")
+    if overview.without_run:
+        unseen = f"{overview.without_run:,} {'tile' if overview.without_run == 1 else 'tiles'} without a run"
+        st.caption(f"{unseen}: no model has looked there, so nothing predicted does not mean that nothing is there.")
 
 
 def style_of(square: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from db.models.base import Base
 from db.models.batch import Batch, BatchTile
 from db.models.comparison import Evaluation, Promotion, ThresholdHeld, ThresholdRule
 from db.models.dataset import Dataset
+from db.models.imports import Import, ImportFeature, ImportTile
 from db.models.prediction import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, Tile
 from db.models.review import Audit, AuditSample, Decision, TileEvent
@@ -28,6 +29,9 @@ __all__ = [
     "Feature",
     "FeatureClass",
     "Imagery",
+    "Import",
+    "ImportFeature",
+    "ImportTile",
     "Model",
     "Prediction",
     "Project",

@@ -36,7 +36,8 @@ class Run(Base):
 
     `prompt_hash`: of everything beside model and pixels that shapes an answer. Tokens, cost (USD, empty when a price is
     unknown) and seconds are the sums over its tiles. `worker` is who carries it out and `beat_at` the last sign of
-    life; a running one whose worker is gone can be resumed. `error`: why it failed as a whole.
+    life; a running one whose worker is gone can be resumed. `error`: why it failed as a whole. `withdrawn_at`: the file
+    it is was taken back, and it counts no more.
     """
 
     __tablename__ = "run"
@@ -62,6 +63,7 @@ class Run(Base):
     beat_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
 
 
 class RunTile(Base):
@@ -92,7 +94,8 @@ class Feature(Base):
     """One thing on the ground as the decisions so far leave it; several predictions, of several runs, may point at it.
 
     `verdict` is empty until somebody decides. `decision_id` is the decision that stands. A feature whose `verdict` is
-    accept, correct or add is an annotation. `withdrawn`: a newer run no longer predicts it, nobody decided it.
+    accept, correct or add is an annotation. `withdrawn`: a newer run, `withdrawn_by`, no longer predicts it, or the
+    import that brought it was taken back; nobody decided it.
     """
 
     __tablename__ = "feature"
@@ -110,6 +113,7 @@ class Feature(Base):
     decision_id: Mapped[str | None] = mapped_column(String(36))
     added_as: Mapped[str | None] = mapped_column(String(36), unique=True)
     withdrawn: Mapped[bool] = mapped_column(default=False)
+    withdrawn_by: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
 
 
 class TileFeature(Base):

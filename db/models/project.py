@@ -13,6 +13,7 @@ GEOMETRY_TYPES = ("polygon", "line", "point")
 IMAGERY_KINDS = ("geotiff", "tile_folder", "xyz", "wms")
 TILE_STATUSES = ("open", "complete", "approved", "returned")
 SPLITS = ("train", "validation", "test")
+SET_ASIDE = ("area", "import")
 
 
 class Annotator(Base):
@@ -60,7 +61,10 @@ class FeatureClass(Base):
 
 
 class Imagery(Base):
-    """Where pixels come from. `info` is what `imagery.source.SourceInfo` says of the source."""
+    """Where pixels come from. `info` is what `imagery.source.SourceInfo` says of the source.
+
+    `withdrawn_at`: its import was taken back, and no tile has it any more; datasets may still name it.
+    """
 
     __tablename__ = "imagery"
     __table_args__ = (UniqueConstraint("project_id", "location"), one_of("kind", IMAGERY_KINDS, "kind"))
@@ -74,13 +78,16 @@ class Imagery(Base):
     licence: Mapped[str] = mapped_column(default="")
     may_train: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    withdrawn_at: Mapped[datetime | None]
 
 
 class Tile(Base):
     """One z/x/y square of the project's working zoom: the unit of work, of a training example and of a split.
 
     `quadkey` orders by place, `shuffle` (0 to 1, drawn once) at random, `uncertainty` (0 to 1) by how little the model
-    knows. `split` is set once, when the tile is made, and never changes.
+    knows. `split` is set once, when the tile is made, and never changes. `import_id`: the import that made it.
+    `set_aside`: it is not asked about and does not count, as it lies outside the project's area, or as the only import
+    that knew of it was taken back; empty for all others.
 
     `pixel_share` (0 to 1) is the share of it that has pixels, None while nobody has looked; `pixel_mask` says where,
     when only a part has (`imagery.pixels.PixelCoverage`); `pixel_source` is the fingerprint of the imagery looked at.
@@ -92,6 +99,7 @@ class Tile(Base):
         one_of("status", TILE_STATUSES, "status"),
         one_of("split", SPLITS, "split"),
         CheckConstraint("pixel_share BETWEEN 0 AND 1", name="pixel_share"),
+        one_of("set_aside", SET_ASIDE, "set_aside"),
         Index("ix_tile_queue_uncertainty", "project_id", "status", "uncertainty"),
         Index("ix_tile_queue_place", "project_id", "status", "quadkey"),
         Index("ix_tile_queue_shuffle", "project_id", "status", "shuffle"),
@@ -114,6 +122,8 @@ class Tile(Base):
     pixel_share: Mapped[float | None]
     pixel_mask: Mapped[bytes | None]
     pixel_source: Mapped[str | None] = mapped_column(String(16))
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"))
+    set_aside: Mapped[str | None] = mapped_column(String(6))
 
 
 class Claim(Base):

@@ -19,7 +19,8 @@ class Decision(Base):
 
     `verdict` undo takes back `undoes`. `previous_id` is the decision that stood before, to which an undo returns.
     A decision with an `audit_id` is a reviewer's blind second opinion and does not move the feature. One with a
-    `rule_id` was made in bulk, unseen, by the person who applied that rule, or takes such a one back.
+    `rule_id` was made in bulk, unseen, by the person who applied that rule, or takes such a one back; one with an
+    `import_id` came from a file of known truth, or takes such a one back.
     """
 
     __tablename__ = "decision"
@@ -34,6 +35,12 @@ class Decision(Base):
             sqlite_where=text("rule_id IS NOT NULL"),
             postgresql_where=text("rule_id IS NOT NULL"),
         ),
+        Index(
+            "ix_decision_import_id",
+            "import_id",
+            sqlite_where=text("import_id IS NOT NULL"),
+            postgresql_where=text("import_id IS NOT NULL"),
+        ),
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True)
@@ -46,6 +53,7 @@ class Decision(Base):
     annotator_id: Mapped[int] = mapped_column(ForeignKey("annotator.id"))
     audit_id: Mapped[int | None] = mapped_column(ForeignKey("audit.id"), index=True)
     rule_id: Mapped[int | None] = mapped_column(ForeignKey("threshold_rule.id"))
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"))
     verdict: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(String(12))
     class_before_id: Mapped[int | None] = mapped_column(ForeignKey("class.id"))
@@ -60,10 +68,22 @@ class Decision(Base):
 
 
 class TileEvent(Base):
-    """What a person said about a whole tile: complete ("nothing missing"), reopen, return, approve."""
+    """What a person said about a whole tile: complete ("nothing missing"), reopen, return, approve.
+
+    `import_id`: said by importing known truth, or by taking such an import back.
+    """
 
     __tablename__ = "tile_event"
-    __table_args__ = (one_of("act", TILE_ACTS, "act"), Index("ix_tile_event_speed", "annotator_id", "stored_at"))
+    __table_args__ = (
+        one_of("act", TILE_ACTS, "act"),
+        Index("ix_tile_event_speed", "annotator_id", "stored_at"),
+        Index(
+            "ix_tile_event_import_id",
+            "import_id",
+            sqlite_where=text("import_id IS NOT NULL"),
+            postgresql_where=text("import_id IS NOT NULL"),
+        ),
+    )
 
     seq: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(36), unique=True)
@@ -74,6 +94,7 @@ class TileEvent(Base):
     comment: Mapped[str] = mapped_column(default="")
     seconds: Mapped[float] = mapped_column(default=0.0)
     drawn_by: Mapped[str] = mapped_column(String(12), default="address")
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"))
     stored_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

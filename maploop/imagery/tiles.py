@@ -1,6 +1,6 @@
 """Rows of tiles: made when imagery or a feature first needs them, each with its place, draw and split for ever."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,18 @@ REMOTE_KINDS = ("xyz", "wms")
 
 
 def ensure_tiles(
-    connection: Connection, project: ProjectView, tiles: Sequence[Tile], imagery_id: int | None = None
+    connection: Connection,
+    project: ProjectView,
+    tiles: Sequence[Tile],
+    imagery_id: int | None = None,
+    *,
+    import_id: int | None = None,
 ) -> list[int]:
     """Ids of the project's tiles at its working zoom, in the order given; needs a write transaction.
 
     Tiles the project lacks are made; a split once drawn never changes. With `imagery_id`, the imagery covers them:
     tiles that have no imagery yet get it. Without, new tiles get the remote imagery whose bounds they are in, if any.
+    `import_id`: the import that makes them; tiles that were set aside when another was taken back count again.
     """
     if not tiles:
         return []
@@ -45,7 +51,8 @@ def ensure_tiles(
     missing = list(dict.fromkeys(tile for tile in tiles if (tile.x, tile.y) not in known))
     if missing:
         covered_by = [imagery_id] * len(missing) if imagery_id else _remote_imagery(connection, project, missing)
-        for tile, identifier in zip(missing, _insert(connection, project, missing, covered_by), strict=True):
+        made = _insert(connection, project, missing, covered_by, import_id)
+        for tile, identifier in zip(missing, made, strict=True):
             known[tile.x, tile.y] = identifier
     ids = [known[tile.x, tile.y] for tile in tiles]
     if imagery_id is not None:
@@ -59,8 +66,29 @@ def cover(connection: Connection, tile_ids: Sequence[int], imagery_id: int | Non
     forget_coverage(connection, tile_ids)
 
 
+def tile_ids_around(
+    connection: Connection, project: ProjectView, places: NDArray[np.int64]
+) -> Iterator[tuple[tuple[int, int], int]]:
+    """Place (x, y) and id of the project's tiles in the bounding box of places of shape (n, 2)."""
+    if not len(places):
+        return
+    (west, north), (east, south) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    query = select(TileRow.x, TileRow.y, TileRow.id).where(
+        TileRow.project_id == project.id,
+        TileRow.z == project.zoom,
+        TileRow.x.between(west, east),
+        TileRow.y.between(north, south),
+    )
+    for x, y, identifier in connection.execute(query):
+        yield (x, y), identifier
+
+
 def _insert(
-    connection: Connection, project: ProjectView, tiles: Sequence[Tile], imagery_ids: Sequence[int | None]
+    connection: Connection,
+    project: ProjectView,
+    tiles: Sequence[Tile],
+    imagery_ids: Sequence[int | None],
+    import_id: int | None,
 ) -> list[int]:
     ids = reserve_ids(connection, TileRow, len(tiles))
     count = len(tiles)
@@ -86,6 +114,7 @@ def _insert(
             "split": [splits[tile.parent(block_zoom)] for tile in tiles],
             "status": ["open"] * count,
             "comment": [""] * count,
+            "import_id": [import_id] * count,
         },
     )
     return ids

@@ -24,13 +24,14 @@ def import_predictions(
     source_crs: str | None = None,
     layer: str | None = None,
     again: bool = False,
+    annotator: str | None = None,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
     """Import a file of predictions as a run of the model, which is made when new -> the `import` answer of the CLI.
 
     Classes, scores, CRS and layer are found out unless told, as `vectors.read_features` does. All rows that fit go in
-    together, or nothing does. Raises VectorError, InputError, and ConflictError when the model has this very file,
-    unless it is wanted `again`.
+    together, or nothing does. `annotator`: who brings them in, for the record. Raises VectorError, InputError, and
+    ConflictError when the model has this very file, unless it is wanted `again`.
     """
     path = Path(path)
     choice = Choice(class_name, class_field, score_field, source_crs, layer)
@@ -41,11 +42,12 @@ def import_predictions(
         started_at=utc_now(),
         fingerprint=fingerprint(path, choice),
         again=again,
+        annotator=annotator,
     )
     with database.read() as connection:
         check_not_stored(connection, project, run)
     progress("Reading")
     table, report = read_file(path, project, choice)
     counts = {"read": report.read, "repaired": len(report.repaired), "skipped": len(report.skipped)}
-    stored = store_run(database, project, table, replace(run, report=counts), progress)
-    return {**as_json(report, stored.imported), "model": run.model, **asdict(stored)}
+    import_id, stored = store_run(database, project, table, replace(run, report=counts), progress)
+    return {"import": str(import_id), **as_json(report, stored.imported), "model": run.model, **asdict(stored)}

@@ -16,6 +16,9 @@ from db.types import utc_now
 from maploop.database import Database
 from maploop.errors import ConflictError
 from maploop.imagery.tilemath import Tile
+from maploop.imagery.tiles import tile_ids_around
+from maploop.import_records import cover_tiles, keep_report, record_import
+from maploop.predict.extent import small_holes
 from maploop.predict.memory import Recall, known_features, recall, recall_since
 from maploop.predict.models import add_model
 from maploop.predict.placing import Placement, place
@@ -41,6 +44,7 @@ class NewRun:
     report: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     again: bool = False  # store it although the fingerprint is known
+    annotator: str | None = None  # who brings it in
 
 
 def check_not_stored(connection: Connection, project: ProjectView, run: NewRun) -> None:
@@ -50,7 +54,7 @@ def check_not_stored(connection: Connection, project: ProjectView, run: NewRun) 
     earlier = connection.execute(
         select(Run.id, Run.started_at, Run.report)
         .join(Model, Model.id == Run.model_id)
-        .where(Run.project_id == project.id, Model.name == run.model)
+        .where(Run.project_id == project.id, Model.name == run.model, Run.withdrawn_at.is_(None))
         .order_by(Run.id)
     )
     for row in earlier:
@@ -68,10 +72,11 @@ def store_run(
     table: FeatureTable,
     run: NewRun,
     progress: Progress = lambda _: None,
-) -> StoredRun:
-    """Store a run's predictions, all or nothing; what can be found out before taking the writer is.
+) -> tuple[int, StoredRun]:
+    """Store a file of predictions, all or nothing -> the import's id, and what became of them.
 
-    No feature may span more tiles than `placing.place` takes. Raises ConflictError, InputError.
+    What can be found out before taking the writer is. No feature may span more tiles than `placing.place` takes.
+    Raises ConflictError, InputError.
     """
     ready = _compared(database, project, table, (), progress)
     progress("Writing")
@@ -90,17 +95,22 @@ def store_run(
             )
             .returning(Run.id)
         ).scalar_one()
-        stored = _writer(connection, project, ready).store(run_id, model_id)
+        import_id = record_import(connection, project, "predictions", run.source, run.annotator, run_id=run_id)
+        writer = _writer(connection, project, ready, import_id)
+        stored = writer.store(run_id, model_id)
+        cover_tiles(connection, import_id, _looked_at(connection, project, ready.placement))
+        report = {**run.report, **asdict(stored)}
+        keep_report(connection, import_id, report)
         connection.execute(
             update(Run)
             .where(Run.id == run_id)
             .values(
-                report={**run.report, "fingerprint": run.fingerprint, **asdict(stored)},
+                report={**report, "fingerprint": run.fingerprint},
                 seconds=(utc_now() - run.started_at).total_seconds(),
                 finished_at=utc_now(),
             )
         )
-    return stored
+    return import_id, stored
 
 
 def store_batch(
@@ -152,11 +162,20 @@ def _compared(
     return _Compared(table, class_ids, placement, tiles, recall(table.geometries, class_ids, known, project))
 
 
-def _writer(connection: Connection, project: ProjectView, ready: _Compared) -> PredictionWriter:
+def _looked_at(connection: Connection, project: ProjectView, placement: Placement) -> list[int]:
+    """Ids of the tiles that a file of predictions covers: those it touches, and small gaps that they enclose."""
+    places = np.array([(tile.x, tile.y) for tile in placement.tiles], dtype=np.int64).reshape(-1, 2)
+    wanted = {*map(tuple, places.tolist()), *map(tuple, small_holes(places).tolist())}
+    return [identifier for place, identifier in tile_ids_around(connection, project, places) if place in wanted]
+
+
+def _writer(
+    connection: Connection, project: ProjectView, ready: _Compared, import_id: int | None = None
+) -> PredictionWriter:
     """The writer for predictions, brought up to what happened since they were compared."""
     table, class_ids = ready.table, ready.class_ids
     recalled = recall_since(connection, project, ready.tiles, table.geometries, class_ids, ready.recalled)
-    return PredictionWriter(connection, project, table, class_ids, ready.placement, recalled)
+    return PredictionWriter(connection, project, table, class_ids, ready.placement, recalled, import_id)
 
 
 def _model(connection: Connection, project: ProjectView, run: NewRun) -> int:

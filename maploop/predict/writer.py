@@ -69,6 +69,7 @@ class PredictionWriter:
         class_ids: NDArray[np.int64],
         placement: Placement,
         recalled: Recall,
+        import_id: int | None = None,
     ) -> None:
         self.connection = connection
         self.project = project
@@ -77,7 +78,9 @@ class PredictionWriter:
         self.wkb = shapely.to_wkb(table.geometries, output_dimension=2)
         self.placement = placement
         self.recalled = recalled
-        self.tile_ids = np.array(ensure_tiles(connection, project, placement.tiles), dtype=np.int64)
+        self.tile_ids = np.array(
+            ensure_tiles(connection, project, placement.tiles, import_id=import_id), dtype=np.int64
+        )
         self.prediction_ids = np.array(reserve_ids(connection, Prediction, len(table)), dtype=np.int64)
         self.feature_ids = self._feature_ids()
         self.left_tiles: set[int] = set()  # tiles that lost a feature
@@ -96,7 +99,7 @@ class PredictionWriter:
             refresh_statistics(self.connection, Tile, Feature, TileFeature, Prediction)
         held = self._held_features()
         updated, kept = self._update_features(verdicts, held)
-        withdrawn = self._withdraw(model_id, held) if covered is None else self._clear(covered, run_id, held)
+        withdrawn = self._withdraw(run_id, model_id, held) if covered is None else self._clear(covered, run_id, held)
         tiles = sorted({*self.tile_ids.tolist(), *self.left_tiles})
         refresh_uncertainty(self.connection, self.project.id, tiles, run_id)
         return StoredRun(
@@ -188,6 +191,7 @@ class PredictionWriter:
                 "prediction_id": self.prediction_ids[shown],
                 "geometry": self.wkb[shown],
                 "withdrawn": [False] * len(shown),
+                "withdrawn_by": [None] * len(shown),
             },
             while_empty="verdict",
         )
@@ -201,7 +205,7 @@ class PredictionWriter:
         before = self.recalled.known.geometries[self.recalled.found[shown]]
         return shown[~shapely.equals_identical(before, self.table.geometries[shown])]
 
-    def _withdraw(self, model_id: int, held: set[int]) -> int:
+    def _withdraw(self, run_id: int, model_id: int, held: set[int]) -> int:
         """Stop showing what other models predicted on these tiles, nobody decided, and this run does not predict.
 
         The same model's other runs stay: a file may come in parts.
@@ -223,7 +227,7 @@ class PredictionWriter:
         ).all()
         gone = {row.feature_id for row in touched if row.tile_id in tiles} - matched - held
         self.left_tiles.update(row.tile_id for row in touched if row.feature_id in gone)
-        update_rows(self.connection, Feature, sorted(gone), {"withdrawn": [True] * len(gone)}, while_empty="verdict")
+        self._take_off(sorted(gone), run_id)
         return len(gone)
 
     def _clear(self, covered: Covered, run_id: int, held: set[int]) -> int:
@@ -245,8 +249,19 @@ class PredictionWriter:
         own = self._of_run(run_id, known.prediction_ids[candidates].tolist())
         gone = known.ids[candidates[~np.isin(known.prediction_ids[candidates], sorted(own))]]
         self.left_tiles |= places_of(self.connection, gone.tolist())
-        update_rows(self.connection, Feature, gone, {"withdrawn": [True] * len(gone)}, while_empty="verdict")
+        self._take_off(gone.tolist(), run_id)
         return len(gone)
+
+    def _take_off(self, feature_ids: Sequence[int], run_id: int) -> None:
+        """Do not show features any more, as the run does not find them."""
+        count = len(feature_ids)
+        update_rows(
+            self.connection,
+            Feature,
+            feature_ids,
+            {"withdrawn": [True] * count, "withdrawn_by": [run_id] * count},
+            while_empty="verdict",
+        )
 
     def _of_run(self, run_id: int, prediction_ids: Sequence[int]) -> set[int]:
         found: set[int] = set()

@@ -19,6 +19,7 @@ from db.models import (
 )
 from maploop.errors import NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
+from maploop.predict.looked_at import models_that_looked
 from maploop.project import ProjectView
 from maploop.quality.audits import standing_decisions
 from maploop.review.progress import progress_of
@@ -65,6 +66,7 @@ def deck_of(
             "comment": "" if audit else row["comment"],
             "drawnBy": drawn_by,
             "finishedBy": None if audit else row["finisher"],
+            "coveredBy": models_that_looked(connection, tile_id),
         },
         "imagery": imagery,
         "features": features_of(connection, project, tile_id, audit=audit),
