@@ -36,7 +36,7 @@ from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView, load_project_by_id
 from maploop.review.opening import open_tile
 from maploop.review.outbox import store_outbox
-from maploop.review.wire import parse_open
+from maploop.review.wire import parse_open, read_entries
 from maploop.settings import get_settings
 
 MAX_BODY_BYTES = 4_000_000
@@ -97,7 +97,8 @@ def _posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         try:
             grant = read_token(request.headers.get("authorization", "").removeprefix("Bearer "))
             body = await _bounded_body(request)
-            return _json(await asyncio.wrap_future(handler(grant, body)))
+            # beside the event loop, as what was drawn is checked and repaired before it waits for the database
+            return _json(await asyncio.wrap_future(await asyncio.to_thread(handler, grant, body)))
         except (MaploopError, OperationalError) as error:
             return _failed(error)
 
@@ -144,7 +145,8 @@ def _outbox(grant: Grant, body: bytes) -> "Future[Answer]":
         raise InputError(msg) from error
     entries, project = message.get("entries") if isinstance(message, dict) else None, _project(grant.project_id)
     writer = _writer(get_settings().database)
-    return writer.submit(lambda connection: store_outbox(connection, project, grant.annotator_id, entries))
+    read = read_entries(entries, project.geometry_types)
+    return writer.submit(lambda connection: store_outbox(connection, project, grant.annotator_id, read))
 
 
 def _token(grant: Grant, _body: bytes) -> "Future[Answer]":

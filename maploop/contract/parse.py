@@ -10,7 +10,7 @@ from shapely.geometry.base import BaseGeometry
 from maploop.contract.schema import Answer, FeatureAnswer, Position
 from maploop.errors import AnswerError
 from maploop.imagery.tilemath import Tile, from_pixels
-from maploop.vectors.geometry import GeometryType, as_geometries, repair_polygons
+from maploop.vectors.geometry import MAX_CROSSINGS, GeometryType, as_geometries, repair_polygons, tangled
 
 if TYPE_CHECKING:
     from maploop.contract.prompt import Contract
@@ -155,7 +155,15 @@ def _line_or_point(points: list[tuple[int, int]], expected: GeometryType, where:
     if len(set(points)) < 2:
         msg = f"{where}.points: a line needs two different positions."
         raise UnfitFeatureError(msg, "too few positions")
-    return cast("BaseGeometry", shapely.remove_repeated_points(shapely.LineString(points)))
+    line = cast("BaseGeometry", shapely.remove_repeated_points(shapely.LineString(points)))
+    _refuse_tangled(line, where)
+    return line
+
+
+def _refuse_tangled(geometry: BaseGeometry, where: str) -> None:
+    if tangled(as_geometries([geometry])).any():
+        msg = f"{where}.points: it crosses itself more than {MAX_CROSSINGS:,} times."
+        raise UnfitFeatureError(msg, "crosses itself everywhere")
 
 
 def _polygons(
@@ -168,6 +176,7 @@ def _polygons(
     polygon = shapely.Polygon(outline, holes)
     if polygon.is_valid and polygon.area > 0:
         return [polygon], False
+    _refuse_tangled(polygon, where)
     parts, _ = repair_polygons(as_geometries([polygon]))
     if not len(parts):
         msg = f"{where}.points: the outline encloses no area."

@@ -15,10 +15,9 @@ from maploop.errors import ConflictError, InputError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 from maploop.review.wire import DecisionEntry
-from maploop.vectors.geometry import as_geometries, parse_geojson_geometry, split_by_tiles
+from maploop.vectors.geometry import GeometryType, as_geometries, split_by_tiles
 
 MAX_TILES_A_FEATURE = 400
-MAX_VERTICES = 10_000  # as many as an import keeps
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def _decided(desk: Desk, entry: DecisionEntry, feature: RowMapping, before: Stan
         raise InputError(msg)
     geometry = before.geometry
     if entry.geometry is not None:
-        geometry = _checked_geometry(entry.geometry, chosen.geometry_type, desk.address)
+        geometry = _checked_geometry(entry, chosen.geometry_type, desk.address)
     return Standing("correct", chosen.id, geometry, decision_id)
 
 
@@ -178,9 +177,9 @@ def _undone(
     return Standing(earlier.verdict, earlier.class_id, earlier.geometry, undone.previous_id)
 
 
-def _checked_geometry(geometry: dict[str, Any], geometry_type: Any, address: TileAddress) -> BaseGeometry:
+def _checked_geometry(entry: DecisionEntry, geometry_type: GeometryType, address: TileAddress) -> BaseGeometry:
     """A geometry from the browser, valid, touching the tile and not reaching far beyond it. Raises InputError."""
-    shape = parse_geojson_geometry(geometry, geometry_type, max_vertices=MAX_VERTICES)
+    shape = entry.shape(geometry_type)
     if not shape.intersects(address.polygon):
         msg = f"The {geometry_type} lies outside tile {address}: draw it where the tile is."
         raise InputError(msg)
@@ -192,7 +191,7 @@ def _store_addition(connection: Connection, desk: Desk, entry: DecisionEntry) ->
         msg = "An added feature needs a geometry."
         raise InputError(msg)
     chosen = desk.project.class_named(entry.class_name)
-    geometry = _checked_geometry(entry.geometry, chosen.geometry_type, desk.address)
+    geometry = _checked_geometry(entry, chosen.geometry_type, desk.address)
     decision_id = str(entry.id)
     counts = entry.audit is None  # what a reviewer adds in an audit is on record, but is no annotation
     feature_id = connection.execute(

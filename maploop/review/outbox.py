@@ -20,7 +20,7 @@ from maploop.review import claims
 from maploop.review.decisions import Desk, FeatureMovedError, Standing, already_stored, store_decision
 from maploop.review.deck import features_of, standing_in_audit
 from maploop.review.progress import progress_of
-from maploop.review.wire import MAX_ENTRIES, DecisionEntry, TileEntry, parse_entry
+from maploop.review.wire import DecisionEntry, Incoming, TileEntry, read_entries
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +57,12 @@ _LAST_OUTCOME = (
 def store_outbox(connection: Connection, project: ProjectView, annotator_id: int, entries: object) -> dict[str, Any]:
     """Store entries in order; answers `stored`, `refused` and, after a finished tile, `progress`.
 
-    Needs a write transaction; what it answers is true once that is committed. Raises InputError when `entries` is no
-    list of at most 500.
+    Needs a write transaction; what it answers is true once that is committed. `entries` come as they are, or as
+    `read_entries` made them before there was a transaction, so that nobody waits for it. Raises InputError when they
+    are no list of at most 500.
     """
-    if not isinstance(entries, list) or len(entries) > MAX_ENTRIES:
-        msg = f"entries: send a list of at most {MAX_ENTRIES}."
-        raise InputError(msg)
+    if not isinstance(entries, list) or not all(isinstance(each, Incoming) for each in entries):
+        entries = read_entries(entries, project.geometry_types)
     box = _Outbox(connection, project, annotator_id)
     for item in entries:
         box.take(item)
@@ -86,15 +86,16 @@ class _Outbox:
         self._held: set[int] = set()
         self._open: set[int] = set()
 
-    def take(self, item: object) -> None:
+    def take(self, item: Incoming) -> None:
         """Store or refuse one entry: of one that is refused nothing is written, and the others do not notice.
 
         Raises what the database itself cannot do (busy, full, gone): then nothing of the request is stored.
         """
-        entry_id = str(item.get("id")) if isinstance(item, dict) else None
-        shown = None
+        entry, shown = item.entry, None
+        if entry is None:
+            self.refused.append({"id": item.id, "code": "invalid", "message": item.problem, "feature": None})
+            return
         try:
-            entry = parse_entry(item)
             desk = self._desk(entry.tile)
             with self.connection.begin_nested():
                 if isinstance(entry, DecisionEntry):
@@ -111,13 +112,13 @@ class _Outbox:
         except Exception as error:
             if _is_of_the_database(error):
                 raise
-            log.exception("Entry %s cannot be stored", entry_id)
+            log.exception("Entry %s cannot be stored", item.id)
             code, text = "failed", f"The server could not store this ({type(error).__name__}); its log says more."
         else:
             self.stored.append(str(entry.id))
             return
         self._forget_tiles()
-        self.refused.append({"id": entry_id, "code": code, "message": text, "feature": shown})
+        self.refused.append({"id": item.id, "code": code, "message": text, "feature": shown})
 
     def _feature(self, entry: DecisionEntry | TileEntry, desk: Desk, feature_id: int) -> dict[str, Any] | None:
         found = features_of(self.connection, self.project, desk.tile_id, audit=entry.audit, feature_id=feature_id)

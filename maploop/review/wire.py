@@ -1,20 +1,26 @@
 """What the browser may send, as docs/review-map.md has it; anything else is refused before it reaches the database."""
 
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
+from shapely.geometry.base import BaseGeometry
 
 from db.types import HIGHEST_KEY
 from maploop.errors import InputError
+from maploop.vectors.geometry import GeometryType, parse_geojson_geometry
 
 Verdict = Literal["accept", "correct", "reject", "add", "unsure"]
 FilterStatus = Literal["undecided", "accept", "correct", "reject", "add", "unsure"]
 Order = Literal["uncertainty", "place", "random", "mixed"]
 MAX_ENTRIES = 500
 MAX_HOLDING = 500
+MAX_VERTICES = 10_000  # of a geometry: as many as an import keeps
 Id = Annotated[int, Field(ge=0, le=HIGHEST_KEY)]
 
 
@@ -72,6 +78,23 @@ class DecisionEntry(Wire):
     seconds: float = Field(ge=0, le=86_400)
     made_at: datetime
     audit: Id | None = None
+    _shapes: dict[GeometryType, BaseGeometry | InputError] = PrivateAttr(default_factory=dict)
+
+    def shape(self, geometry_type: GeometryType) -> BaseGeometry:
+        """The geometry that was sent, checked and repaired: worked out once, the answer kept. Raises InputError.
+
+        Repairing may take its time, so that `read_entries` asks for it before the entry waits for the database.
+        """
+        if geometry_type not in self._shapes:
+            try:
+                found = parse_geojson_geometry(self.geometry, geometry_type, max_vertices=MAX_VERTICES)
+                self._shapes[geometry_type] = found
+            except InputError as error:
+                self._shapes[geometry_type] = error
+        known = self._shapes[geometry_type]
+        if isinstance(known, InputError):
+            raise known
+        return known
 
 
 class TileEntry(Wire):
@@ -104,6 +127,38 @@ def parse_entry(item: object) -> DecisionEntry | TileEntry:
         return _ENTRY.validate_python(item)
     except ValidationError as error:
         raise InputError(_first_problem(error)) from error
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One entry of the outbox as far as it can be checked without the database: the entry, or why it is none."""
+
+    id: str | None
+    entry: DecisionEntry | TileEntry | None
+    problem: str = ""
+
+
+def read_entries(entries: object, types: Mapping[str, GeometryType]) -> list[Incoming]:
+    """Read what a browser sent, and check and repair its geometries; `types` are those of the project's classes.
+
+    Raises InputError when `entries` is no list of at most 500; an entry that does not fit is for itself.
+    """
+    if not isinstance(entries, list) or len(entries) > MAX_ENTRIES:
+        msg = f"entries: send a list of at most {MAX_ENTRIES}."
+        raise InputError(msg)
+    return [_incoming(item, types) for item in entries]
+
+
+def _incoming(item: object, types: Mapping[str, GeometryType]) -> Incoming:
+    entry_id = str(item.get("id")) if isinstance(item, dict) else None
+    try:
+        entry = parse_entry(item)
+    except InputError as error:
+        return Incoming(entry_id, None, str(error))
+    if isinstance(entry, DecisionEntry) and entry.geometry is not None and entry.class_name in types:
+        with suppress(InputError):  # kept with the entry, for who stores it
+            entry.shape(types[entry.class_name])
+    return Incoming(entry_id, entry)
 
 
 def _first_problem(error: ValidationError) -> str:

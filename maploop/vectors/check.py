@@ -7,7 +7,7 @@ import shapely
 from numpy.typing import NDArray
 
 from maploop.vectors.features import ReadReport
-from maploop.vectors.geometry import Geometries, geometry_types, on_earth, repair_polygons
+from maploop.vectors.geometry import MAX_CROSSINGS, Geometries, geometry_types, on_earth, repair_polygons, tangled
 from maploop.vectors.geometry.kinds import single_parts
 
 MAX_VERTICES = 10_000
@@ -110,7 +110,9 @@ def leave_out(parts: Parts, where: NDArray[np.bool_], reason: str, notes: Notes,
 
 def mend(parts: Parts, notes: Notes) -> Parts:
     """Make parts valid, of a bearable number of vertices, with an extent and outer rings counter-clockwise."""
-    parts = _simplified(parts, notes)
+    knots = tangled(parts.geometries)
+    leave_out(parts, knots, f"it crosses itself more than {MAX_CROSSINGS:,} times", notes)
+    parts = _simplified(parts.kept(~knots), notes)
     parts = _repaired(parts, notes)
     flat = (parts.types == "polygon") & (shapely.area(parts.geometries) < SMALLEST_AREA)
     short = (parts.types == "line") & (shapely.length(parts.geometries) < SMALLEST_LENGTH)

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from db.models import Claim, Decision, Feature, TileEvent
 from db.types import utc_now
 from maploop.imagery.tilemath import Tile
+from maploop.review.wire import read_entries
 from tests.review.ground import FIRST, Ground, act, decision, geojson, square
 
 TILE = str(FIRST)
@@ -107,3 +108,22 @@ def test_a_tile_that_was_reopened_by_a_refused_decision_is_still_finished(
     with ground.database.read() as connection:
         acts = connection.execute(select(TileEvent.act).order_by(TileEvent.seq)).scalars().all()
     assert acts == ["complete", "reopen"]
+
+
+def test_what_was_drawn_is_checked_before_it_waits_for_the_database(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.deck("anna", tile=TILE)
+    star = shapely.Polygon([(int(499 * corner % 999), corner * corner * 7 % 999) for corner in range(900)])
+    tangle = decision(TILE, None, "add", geometry=geojson(shapely.transform(star, lambda points: points * 1e-7)))
+    crossed = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 0.1)])
+    west, south, east, north = FIRST.bounds
+    crossed = shapely.transform(crossed, lambda points: points / 3 * (east - west, north - south) + (west, south))
+    drawn = decision(TILE, None, "add", geometry=geojson(crossed))
+    read = read_entries([tangle, drawn], ground.project.geometry_types)
+    monkeypatch.setattr("maploop.review.wire.parse_geojson_geometry", None)
+    answer = ground.send("anna", *read)
+    assert answer["stored"] == [drawn["id"]]
+    assert [each["message"] for each in answer["refused"]] == [
+        "The polygon crosses itself more than 1,000 times: draw it anew."
+    ]

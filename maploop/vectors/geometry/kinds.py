@@ -1,4 +1,4 @@
-"""The three geometry types, arrays of them, and how invalid polygons are repaired."""
+"""The three geometry types, and arrays of them."""
 
 from typing import Literal, cast
 
@@ -13,7 +13,6 @@ GeometryType = Literal["polygon", "line", "point"]
 Geometries = NDArray[np.object_]  # 1-D, of shapely geometries
 
 MAX_LONGITUDE = 180.0
-CRUMB_SHARE = 0.01
 _SLACK = 1e-9  # degrees that reprojection may add to the edge of the world
 _SINGLE: dict[GeometryType, int] = {
     "polygon": int(shapely.GeometryType.POLYGON),
@@ -58,18 +57,3 @@ def on_earth(geometries: Geometries) -> NDArray[np.bool_]:
     """Which geometries lie within +-180 and +-85.0511 degrees, where web mercator tiles are; empty ones do not."""
     limits = np.array([MAX_LONGITUDE, MAX_LATITUDE, MAX_LONGITUDE, MAX_LATITUDE]) + _SLACK
     return cast("NDArray[np.bool_]", (np.abs(shapely.bounds(geometries)) <= limits).all(axis=1))
-
-
-def repair_polygons(polygons: Geometries) -> tuple[Geometries, NDArray[np.int64]]:
-    """Make invalid polygons valid and keep what is still polygon -> parts, and for each the index it came from.
-
-    Crumbs below 1 % of what a polygon's parts cover together are dropped: they are the knots of an outline that crosses
-    itself, and nobody wants to review them. A polygon with nothing left has no part.
-    """
-    mended = shapely.make_valid(polygons, method="structure", keep_collapsed=False)
-    parts, index = single_parts(as_geometries(mended))
-    areas = shapely.area(parts)
-    kept = (geometry_types(parts) == "polygon") & (areas > 0)
-    whole = np.bincount(index[kept], weights=areas[kept], minlength=len(polygons))
-    kept &= areas >= CRUMB_SHARE * whole[index]
-    return parts[kept], index[kept]

@@ -8,7 +8,9 @@ from shapely.geometry.base import BaseGeometry
 
 from maploop.errors import InputError
 from maploop.imagery.tilemath import MAX_LATITUDE
-from maploop.vectors.geometry.kinds import MAX_LONGITUDE, GeometryType, as_geometries, repair_polygons
+from maploop.vectors.geometry.crossings import MAX_CROSSINGS, tangled
+from maploop.vectors.geometry.kinds import MAX_LONGITUDE, GeometryType, as_geometries
+from maploop.vectors.geometry.repair import repair_polygons
 
 _GEOJSON: dict[GeometryType, tuple[str, int]] = {  # name, and lists around a position
     "polygon": ("Polygon", 2),
@@ -89,6 +91,9 @@ def _build(kind: str, coordinates: Any) -> BaseGeometry:
 
 
 def _one_valid(geometry: BaseGeometry, geometry_type: GeometryType) -> BaseGeometry:
+    if tangled(as_geometries([geometry])).any():
+        msg = f"The {geometry_type} crosses itself more than {MAX_CROSSINGS:,} times: draw it anew."
+        raise InputError(msg)
     if geometry_type == "line" and geometry.length == 0:
         msg = "The line has no length: draw at least two different points."
         raise InputError(msg)
