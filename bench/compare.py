@@ -151,7 +151,7 @@ def say_choices(database: Database, project: ProjectView, comparison: Comparison
     with database.write() as connection:
         person = annotator_id(connection, "bench")
         record_comparison(connection, project, person, comparison)
-        promote(connection, project, person, try_candidate(connection, project, MODEL))
+        promote(connection, project, person, try_candidate(connection, project, MODEL), confirmed=True)
         trial = try_candidate(connection, project, "tuned")
         print(trial.gate.rule.text())
         print(trial.gate.text())

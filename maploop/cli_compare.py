@@ -1,6 +1,7 @@
 """`maploop compare` and `maploop promote`: is a model worth it, and which one is in charge."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +12,8 @@ from maploop.cli_output import progress, say, say_json, say_lines
 from maploop.errors import InputError
 
 if TYPE_CHECKING:
-    from maploop.compare.gate import Gate
     from maploop.compare.money import Economy
-    from maploop.compare.promotion import Promotion
+    from maploop.compare.promotion import Promotion, Trial
     from maploop.compare.sidebyside import Comparison
     from maploop.database import Database
     from maploop.project import ProjectView
@@ -52,10 +52,10 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Hold models against each other on the same tiles, in quality and in money."""
-    from maploop.compare.money import Assumptions, weigh  # noqa: PLC0415
+    from maploop.compare.money import weigh  # noqa: PLC0415
+    from maploop.compare.promotion import usual_assumptions  # noqa: PLC0415
     from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
     from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
-    from maploop.compare.spending import corrected_shares, measured_speeds  # noqa: PLC0415
     from maploop.database import open_database  # noqa: PLC0415
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
@@ -67,7 +67,7 @@ def compare(
         raise InputError(msg)
     if report is not None:
         kind_of(report)
-    if figure not in FIGURE_NAMES:
+    if figure not in FIGURE_NAMES:  # Assumptions refuse those of which more is not better
         msg = f"{figure!r} is not a figure: use {', '.join(FIGURE_NAMES)}."
         raise InputError(msg)
     tiles = [parse_tile(each) for each in tile or ()]
@@ -79,14 +79,13 @@ def compare(
             comparison = remade(connection, view, evaluation)
         else:
             comparison = compare_models(connection, view, models or (), split=split, tiles=tiles)
-        assumptions = Assumptions(
-            measured_speeds(connection, view),
+        assumptions = replace(
+            usual_assumptions(connection, view),
             volume=volume,
             wage=wage,
             machine_hour=machine_hour,
             cost_per_1000=_amounts(price, comparison.names, "--price"),
             training=_amounts(training, comparison.names, "--training"),
-            corrected=corrected_shares(connection, view),
             figure=figure,
         )
     economy = weigh(comparison, assumptions)
@@ -160,12 +159,17 @@ def promote(
     ] = None,
     back: Annotated[bool, typer.Option("--back", help="Back to the model before the current one.")] = False,
     dry: Annotated[bool, typer.Option("--try", help="Only hold it to the gate; nothing is written.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Promote it though something speaks against it, which is kept on record.")
+    ] = False,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a model the project's current one, when it beats that on the test split by the project's rule.
 
-    Without --model and --back: which model is the current one, and how it came to be. Exit code 1: held back.
+    It says what that rests on. Where the gate lets a model through although another one or drawing by hand is better,
+    it asks for --yes. Without --model and --back: which model is the current one, and how it came to be. Exit code 1:
+    held back, or not confirmed.
     """
     from maploop.compare.promotion import go_back, promotions, try_candidate  # noqa: PLC0415
     from maploop.compare.promotion import promote as take_over  # noqa: PLC0415
@@ -184,27 +188,45 @@ def promote(
             _say_promotions(acts, as_json=as_json)
             return
         trial = None if model is None else try_candidate(connection, view, model)
-    if trial is not None and (dry or not (trial.gate.passed or overrule)):
-        _say_gate(trial.gate, as_json=as_json)
-        raise typer.Exit(0 if trial.gate.passed else 1)
+    if trial is not None and (dry or not (overrule or (trial.gate.passed and (yes or not trial.objections)))):
+        _say_trial(trial, as_json=as_json)
+        raise typer.Exit(0 if trial.gate.passed and (dry or not trial.objections) else 1)
     with database.write() as connection:
         person = annotator_id(connection, get_settings().user)
         if trial is None:
             act = go_back(connection, view, person, reason=overrule or "")
         else:
-            act = take_over(connection, view, person, trial, reason=overrule or "")
+            act = take_over(connection, view, person, trial, reason=overrule or "", confirmed=yes)
     if as_json:
         say_json(_promotion(act))
     else:
+        if trial is not None:
+            say(trial.basis())
         say(f"{act.model or 'No model'} is the current model of {project} now, in place of {act.previous or 'none'}.")
 
 
-def _say_gate(gate: "Gate", *, as_json: bool) -> None:
+def _say_trial(trial: "Trial", *, as_json: bool) -> None:
+    gate = trial.gate
     if as_json:
-        say_json({"promoted": False, "passed": gate.passed, "text": gate.text(), "rule": gate.rule.text()})
+        say_json(
+            {
+                "promoted": False,
+                "passed": gate.passed,
+                "objections": list(trial.objections),
+                "text": gate.text(),
+                "rule": gate.rule.text(),
+                "basis": trial.basis(),
+                "verdict": trial.economy.verdict,
+            }
+        )
         return
     say(gate.text())
     say(gate.rule.text())
+    say(trial.basis())
+    if trial.objections:
+        say(trial.asks())
+        if gate.passed:
+            say("Nothing is promoted: add --yes to promote it all the same.")
 
 
 def _say_promotions(acts: "Sequence[Promotion]", *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from maploop.compare.evaluations import test_split_use
 from maploop.compare.money import Economy
 from maploop.compare.sidebyside import Comparison
 from maploop.compare.spending import Speeds
+from maploop.compare.wording import counted
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
 from maploop.predict.history import RunView, list_runs
@@ -82,7 +83,8 @@ def ask_wish(names: list[str]) -> Wish:
 def show_basis(found: Context, comparison: Comparison) -> None:
     """What is compared, on how much, and how worn the test split is."""
     tiles = f"{len(comparison.tiles):,} finished tiles" if len(comparison.tiles) != 1 else "1 finished tile"
-    says = f"{tiles}, {comparison.km2:,.3g} km², {len(comparison.truth):,} true features."
+    says = f"{tiles} in {counted(comparison.blocks, 'block')}, {comparison.km2:,.3g} km², "
+    says += f"{counted(len(comparison.truth), 'true feature')}."
     if comparison.split == "test":
         with found.database.read() as connection:
             says += f" {test_split_use(connection, found.project).text}"
@@ -123,7 +125,7 @@ def show(found: Context, models: list[ModelView], runs: list[RunView]) -> None:
             if name == "Thresholds":
                 show_thresholds(found, names)
             elif name == "Promotion":
-                show_promotion(found, names)
+                show_promotion(found, names, economy.assumptions if not trouble else measured(found))
             elif name == "Rounds":
                 show_rounds(found)
             elif trouble:

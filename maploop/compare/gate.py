@@ -58,6 +58,10 @@ class Gate:
 
 def hold_to(rule: GateRule, candidate: Contender, current: Contender | None) -> Gate:
     """Hold a candidate to the rule; both evaluated on the same tiles."""
+    if lacking := [each for each in (candidate, current) if each is not None and not each.is_whole]:
+        told = " and ".join(f"{each.name} {each.answers.text()}, too few for a verdict" for each in lacking)
+        name = None if current is None else current.name
+        return Gate(rule, candidate.name, name, False, (GateCheck("answered", False, told),), None)
     if current is None:
         figure = candidate.figure(rule.metric)
         measured = figure.value is not None

@@ -6,23 +6,25 @@ the comparison knows; how many seconds each takes, `Speeds`. So a better model c
 tiles are drawn again, the same for all models, and speeds from what their measurement leaves open.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 
 from maploop.compare.break_even import BreakEven, Outlay, break_even_of, frontier
+from maploop.compare.gate import Gate, GateRule, hold_to
+from maploop.compare.judgement import MARGIN, QUALITIES, Judgement, judge
 from maploop.compare.pace import Floats, drawn_paces, pace_of
-from maploop.compare.sidebyside import Comparison, Contender
+from maploop.compare.sidebyside import Comparison, Contender, difference_of
 from maploop.compare.spending import OURS, Speeds, Spent
-from maploop.compare.verdict import notes_of, verdict_of
+from maploop.compare.verdict import BY_HAND, Weighed, notes_of, verdict_of
 from maploop.errors import InputError
 from maploop.evaluate.bootstrap import interval
 from maploop.prices import Price
 from maploop.quality.statistics import Metric
 
-__all__ = ["Assumptions", "BreakEven", "Economy", "ModelCosts", "token_cost", "weigh"]
+__all__ = ["BY_HAND", "Assumptions", "BreakEven", "Economy", "ModelCosts", "token_cost", "weigh"]
 HOUR = 3600.0
 
 
@@ -40,6 +42,8 @@ class Assumptions:
     corrected           by model name: of its predictions that people kept, the share that they had to correct, where
                         that is known of it: `spending.corrected_shares`; else what `speeds` say of all
     figure              which quality the verdict and the chart go by
+    margin              within which a difference of that does not matter
+    rule                the project's, by which a model may take over from the first one
     """
 
     speeds: Speeds
@@ -51,9 +55,14 @@ class Assumptions:
     training: Mapping[str, float] = field(default_factory=dict)
     corrected: Mapping[str, Metric] = field(default_factory=dict)
     figure: str = "f1"
+    margin: float = MARGIN
+    rule: GateRule = field(default_factory=GateRule)
 
     def __post_init__(self) -> None:
         """Raises InputError."""
+        if self.figure not in QUALITIES:
+            msg = f"{self.figure!r} is no quality to judge by, of which more is better: use {', '.join(QUALITIES)}."
+            raise InputError(msg)
         if self.volume < 1:
             msg = f"{self.volume} is not a volume: use 1 tile or more."
             raise InputError(msg)
@@ -102,14 +111,24 @@ class ModelCosts:
 class Economy:
     """What it comes to: `rows` in the order of the models, `break_evens` of every pair, `verdict` in one sentence.
 
+    by_hand     the baseline: no model, everything drawn by people; None when no model answered enough of the tiles
+    against_hand    break-even of drawing by hand and each model
     best        the model that costs least at the volume, people included; None where too little is known
+    run         the model that the verdict says to run, or `BY_HAND`; None where it does not say
+    judgements  quality of every other model that answered enough against the first such one, as the verdict has it
+    gates       by model, whether it may take over from that one by the project's rule, as the verdict has it
     notes       what was assumed, a sentence each
     """
 
     assumptions: Assumptions
     rows: tuple[ModelCosts, ...]
     break_evens: tuple[BreakEven, ...]
+    by_hand: ModelCosts | None
+    against_hand: tuple[BreakEven, ...]
     best: str | None
+    run: str | None
+    judgements: Mapping[str, Judgement]
+    gates: Mapping[str, Gate]
     verdict: str
     notes: tuple[str, ...]
 
@@ -123,36 +142,80 @@ class Economy:
 
 
 def weigh(comparison: Comparison, assumptions: Assumptions) -> Economy:
-    """What each model costs under the assumptions, and which one to run."""
-    reckoned = [_Reckoned(comparison, each, assumptions) for each in comparison.contenders]
-    points = [(each.outlay_per_1000, each.quality.value) for each in reckoned]
+    """What each model and drawing by hand cost under the assumptions, and which to choose.
+
+    Models that answered too few of the tiles are not reckoned with.
+    """
+    reckoned = {each.name: _Reckoned(comparison, each, assumptions) for each in comparison.whole}
+    points = [(each.outlay_per_1000, each.quality.value) for each in reckoned.values()]
+    on_frontier = dict(zip(reckoned, frontier(points), strict=True))
     rows = tuple(
-        replace(each.costs(comparison), on_frontier=on) for each, on in zip(reckoned, frontier(points), strict=True)
+        replace(reckoned[each.name].costs(comparison), on_frontier=on_frontier[each.name])
+        if each.is_whole
+        else _nothing(each, assumptions)
+        for each in comparison.contenders
     )
-    pairs = tuple(break_even_of(a.outlay, b.outlay, _saving(a, b)) for a, b in combinations(reckoned, 2))
-    best, rival = _best(rows)
-    deciding = next((each for each in pairs if {each.first, each.second} == {best, rival}), None)
+    by_hand = _ByHand(comparison, next(iter(reckoned.values()))) if reckoned else None
+    pairs = tuple(break_even_of(a.outlay, b.outlay, _saving(a, b)) for a, b in combinations(reckoned.values(), 2))
+    hand_pairs = {
+        name: break_even_of(by_hand.outlay, each.outlay, _saving(by_hand, each))
+        for name, each in reckoned.items()
+        if by_hand is not None
+    }
+    first, others = (comparison.whole[0], comparison.whole[1:]) if reckoned else (None, ())
+    judgements = {
+        each.name: judge(difference_of(first, each, assumptions.figure), assumptions.margin)
+        for each in others
+        if first is not None
+    }
+    gates = {each.name: hold_to(assumptions.rule, each, first) for each in others}
+    totals = {name: each.total for name, each in reckoned.items()}
+    weighed = Weighed(
+        totals,
+        by_hand.total if by_hand else 0.0,
+        pairs,
+        hand_pairs,
+        {row.model: row.hours_saved_per_1000 for row in rows},
+        judgements,
+        gates,
+    )
+    advice = verdict_of(comparison, assumptions.volume, weighed)
+    known = {name: total for name, total in totals.items() if total is not None}
     return Economy(
         assumptions=assumptions,
         rows=rows,
         break_evens=pairs,
-        best=best,
-        verdict=verdict_of(comparison, assumptions.figure, assumptions.volume, best, deciding),
+        by_hand=by_hand.costs(comparison) if by_hand else None,
+        against_hand=tuple(hand_pairs.values()),
+        best=min(known, key=lambda name: known[name]) if known and len(known) == len(totals) else None,
+        run=advice.run,
+        judgements=judgements,
+        gates=gates,
+        verdict=advice.text,
         notes=tuple(notes_of(comparison, assumptions, rows)),
     )
 
 
-def _best(rows: Sequence[ModelCosts]) -> tuple[str | None, str | None]:
-    """The model of least total, and the one to hold it against: the first, or the next when the first is best.
-
-    None when a total is not known.
-    """
-    totals = {row.model: row.total.value for row in rows if row.total.value is not None}
-    if len(totals) < len(rows):
-        return None, None
-    ranked = sorted(totals, key=lambda model: totals[model])
-    first = rows[0].model
-    return ranked[0], first if ranked[0] != first else next(iter(ranked[1:]), None)
+def _nothing(model: Contender, assumptions: Assumptions) -> ModelCosts:
+    """The row of a model that answered too few of the tiles: its quality there, and no costs."""
+    none = Metric(None, 0, 0)
+    return ModelCosts(
+        model=model.name,
+        quality=model.figure(assumptions.figure),
+        model_per_1000=None,
+        model_per_km2=None,
+        seconds_per_1000=None,
+        seconds_per_km2=None,
+        training=None,
+        review_hours_per_1000=none,
+        review_hours_per_km2=none,
+        hours_saved_per_1000=none,
+        outlay_per_1000=None,
+        per_tile=None,
+        total=none,
+        on_frontier=False,
+        unknown=("it answered too few of the tiles to be weighed",),
+    )
 
 
 class _Reckoned:
@@ -230,6 +293,10 @@ class _Reckoned:
         """Of resamples; without what does not vary."""
         return np.asarray(self.assumptions.volume * self.assumptions.wage * self.seconds_spread / HOUR)
 
+    @property
+    def name(self) -> str:
+        return self.model.name
+
     def costs(self, comparison: Comparison) -> ModelCosts:
         per_km2 = self.tiles / comparison.km2
         seconds = self.model.spent.seconds_a_tile
@@ -259,7 +326,55 @@ class _Reckoned:
         return Metric(seconds * tiles / HOUR, self.tiles, self.tiles, low, high)
 
 
-def _saving(first: _Reckoned, second: _Reckoned) -> Metric:
+class _ByHand:
+    """The baseline: no model and no fee, everything that is there drawn by people; on the same tiles as `model`."""
+
+    def __init__(self, comparison: Comparison, model: _Reckoned) -> None:
+        self._like = model
+        self.model, self.assumptions, self.tiles = model.model, model.assumptions, model.tiles
+        self.fee: float | None = 0.0
+        self.training: float | None = 0.0
+        self.seconds = model.seconds + model.saved
+        self.seconds_spread = model.seconds_spread + model.saved_spread
+        self._truths = len(comparison.truth)
+
+    @property
+    def outlay(self) -> Outlay:
+        return Outlay(BY_HAND, 0.0, self.assumptions.wage * self.seconds / HOUR)
+
+    @property
+    def total(self) -> float:
+        return self.assumptions.volume * self.assumptions.wage * self.seconds / HOUR
+
+    def costs(self, comparison: Comparison) -> ModelCosts:
+        """Its quality is that of predicting nothing: 0 where there is anything to find."""
+        per_km2 = self.tiles / comparison.km2
+        low, high = interval(self.assumptions.volume * self.assumptions.wage * self.seconds_spread / HOUR)
+        saved = Metric(0.0, self.tiles, self.tiles)
+        return ModelCosts(
+            model=BY_HAND,
+            quality=Metric(0.0 if self._truths else None, self._truths, self._truths),
+            model_per_1000=0.0,
+            model_per_km2=0.0,
+            seconds_per_1000=None,
+            seconds_per_km2=None,
+            training=0.0,
+            review_hours_per_1000=self._hours(1000),
+            review_hours_per_km2=self._hours(per_km2),
+            hours_saved_per_1000=saved,
+            outlay_per_1000=0.0,
+            per_tile=self.outlay.unit,
+            total=Metric(self.total, self.tiles, self.tiles, low, high),
+            on_frontier=False,
+            unknown=(),
+        )
+
+    def _hours(self, tiles: float) -> Metric:
+        low, high = interval(self.seconds_spread * tiles / HOUR)
+        return Metric(self.seconds * tiles / HOUR, self.tiles, self.tiles, low, high)
+
+
+def _saving(first: "_Reckoned | _ByHand", second: "_Reckoned | _ByHand") -> Metric:
     """What the second model costs less than the first at the volume; what both have in common cancels out exactly."""
     if first.training is None or second.training is None or first.fee is None or second.fee is None:
         return Metric(None, 0, first.tiles)

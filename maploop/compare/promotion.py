@@ -1,6 +1,6 @@
 """The project's current model: who took over when, on what evidence, by whose word; and going back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -13,13 +13,18 @@ from db.models import Annotator, Model
 from db.models import Promotion as PromotionRow
 from maploop.compare.evaluations import record_comparison
 from maploop.compare.gate import Gate, GateRule, hold_to
+from maploop.compare.judgement import figure_name, judge
+from maploop.compare.money import BY_HAND, Assumptions, Economy, weigh
 from maploop.compare.report import difference_as_json, metric_as_json
 from maploop.compare.sidebyside import Comparison, compare_models
-from maploop.errors import ConflictError
-from maploop.predict.models import ModelView, load_model
+from maploop.compare.spending import corrected_shares, measured_speeds
+from maploop.compare.wording import counted
+from maploop.errors import ConflictError, MaploopError
+from maploop.predict.models import ModelView, list_models, load_model
 from maploop.project import ProjectView
 
 Act = Literal["promote", "overrule", "return"]
+RIVALS = 5  # other models that a candidate is held against, beside the current one
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,30 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate held to the gate: what it was compared with, and what came out."""
+    """A candidate held to the gate: what it was compared with, and what came out.
+
+    economy     of that comparison, with its verdict
+    objections  sentences, without their full stops, of what speaks against it although the gate may let it through
+    """
 
     comparison: Comparison
     gate: Gate
+    economy: Economy
+    objections: tuple[str, ...] = ()
+
+    def basis(self) -> str:
+        """In a sentence, the ground and the truth that it rests on."""
+        tiles, candidate = len(self.comparison.tiles), self.comparison.contender(self.gate.candidate)
+        figure = self.gate.rule.metric
+        return (
+            f"It rests on {counted(tiles, 'finished test tile')} in {counted(self.comparison.blocks, 'block')}, where "
+            f"{candidate.name} {candidate.answers.text()} and has {figure_name(figure)} "
+            f"{candidate.figure(figure).text(percent=False)}."
+        )
+
+    def asks(self) -> str:
+        """What a person is to confirm, in a sentence; empty where nothing speaks against it."""
+        return f"Against it speaks: {'; '.join(self.objections)}." if self.objections else ""
 
 
 def rule_of(project: ProjectView) -> GateRule:
@@ -63,8 +88,13 @@ def current_model(connection: Connection, project: ProjectView) -> ModelView | N
     return None if newest is None or newest.model is None else load_model(connection, project, newest.model)
 
 
-def try_candidate(connection: Connection, project: ProjectView, model_name: str) -> Trial:
-    """Hold a candidate against the current model on the test split. Raises NotFoundError, ConflictError, InputError."""
+def try_candidate(
+    connection: Connection, project: ProjectView, model_name: str, assumptions: Assumptions | None = None
+) -> Trial:
+    """Hold a candidate against the current model on the test split, and against what else could be used in its place.
+
+    Under `assumptions`, else the usual ones: see `usual_assumptions`. Raises NotFoundError, ConflictError, InputError.
+    """
     candidate = load_model(connection, project, model_name)
     current = current_model(connection, project)
     if current is not None and current.id == candidate.id:
@@ -73,16 +103,61 @@ def try_candidate(connection: Connection, project: ProjectView, model_name: str)
     names = [candidate.name] if current is None else [current.name, candidate.name]
     comparison = compare_models(connection, project, names)
     first = None if current is None else comparison.contender(current.name)
-    return Trial(comparison, hold_to(rule_of(project), comparison.contender(candidate.name), first))
+    gate = hold_to(rule_of(project), comparison.contender(candidate.name), first)
+    economy = weigh(comparison, assumptions or usual_assumptions(connection, project))
+    objections = [
+        *_objections_of_money(economy, gate),
+        *_objections_of_quality(connection, project, names, candidate.name, economy.assumptions),
+    ]
+    return Trial(comparison, gate, economy, tuple(objections))
+
+
+def usual_assumptions(connection: Connection, project: ProjectView) -> Assumptions:
+    """The assumptions about money before anybody changes them: people as measured, the project's rule and margin."""
+    return Assumptions(
+        measured_speeds(connection, project),
+        corrected=corrected_shares(connection, project),
+        margin=project.settings.equivalence_margin,
+        rule=rule_of(project),
+    )
+
+
+def _objections_of_money(economy: Economy, gate: Gate) -> Iterator[str]:
+    """What costs less than the candidate beyond chance: drawing by hand, or the current model."""
+    if economy.run == BY_HAND or (
+        gate.passed and gate.current is not None and economy.run not in (None, gate.candidate)
+    ):
+        yield f"the comparison says: {economy.verdict.rstrip('.')}"
+
+
+def _objections_of_quality(
+    connection: Connection, project: ProjectView, names: Sequence[str], candidate: str, assumptions: Assumptions
+) -> Iterator[str]:
+    """Other models of the project, the newest few, that are better than the candidate beyond chance."""
+    others = [each.name for each in reversed(list_models(connection, project)) if each.name not in names]
+    for other in others[:RIVALS]:
+        try:
+            comparison = compare_models(connection, project, [other, candidate])
+        except MaploopError:  # it has no run, or none of these tiles
+            continue
+        judged = judge(comparison.difference(other, candidate, assumptions.rule.metric), assumptions.margin)
+        if judged.relation == "worse":
+            yield judged.text()
 
 
 def promote(
-    connection: Connection, project: ProjectView, annotator_id: int, trial: Trial, *, reason: str = ""
+    connection: Connection,
+    project: ProjectView,
+    annotator_id: int,
+    trial: Trial,
+    *,
+    reason: str = "",
+    confirmed: bool = False,
 ) -> Promotion:
     """Make the candidate the current model; needs a write transaction, and records the evaluations as `choose`.
 
-    Raises ConflictError when the gate holds it back and no reason is written, or when another model took over since the
-    trial.
+    Raises ConflictError when the gate holds it back and no reason is written, when something speaks against it and that
+    was neither `confirmed` nor answered by a reason, or when another model took over since the trial.
     """
     lock_project(connection, project.id)
     current = current_model(connection, project)
@@ -92,6 +167,9 @@ def promote(
         raise ConflictError(msg)
     if not gate.passed and not reason:
         msg = f"{gate.text()} To overrule this, write a reason: it is kept."
+        raise ConflictError(msg)
+    if trial.objections and not (confirmed or reason):
+        msg = f"{trial.asks()} Confirm that {gate.candidate} is to take over all the same."
         raise ConflictError(msg)
     evaluations = record_comparison(connection, project, annotator_id, trial.comparison, "choose")
     return _store(
@@ -217,14 +295,18 @@ def _evidence(trial: Trial, evaluations: list[int]) -> dict[str, Any]:
         "text": gate.text(),
         "checks": [asdict(check) for check in gate.checks],
         "difference": None if gate.difference is None else difference_as_json(gate.difference),
+        "objections": list(trial.objections),
+        "verdict": trial.economy.verdict,
         "evaluations": evaluations,
         "tiles": len(comparison.tiles),
+        "blocks": comparison.blocks,
         "models": [
             {
                 "model": each.name,
                 "runs": list(each.runs),
                 "prompt_hashes": list(each.prompt_hashes),
                 "dataset": each.dataset_id,
+                "answers": each.answers.to_json(),
                 "figures": {name: metric_as_json(metric) for name, metric in each.evaluation.overall.figures.items()},
             }
             for each in comparison.contenders

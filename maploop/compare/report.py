@@ -7,6 +7,7 @@ from typing import Any
 from maploop.compare.break_even import BreakEven
 from maploop.compare.money import Economy, ModelCosts
 from maploop.compare.sidebyside import Comparison, Contender, Difference
+from maploop.compare.wording import fixed
 from maploop.evaluate.report import as_json
 from maploop.quality.statistics import Metric
 
@@ -30,8 +31,14 @@ def comparison_as_json(comparison: Comparison, economy: Economy | None = None) -
     first = comparison.names[0]
     return {
         "project": comparison.project,
+        "verdict": None if economy is None else economy.verdict,
+        "run": None if economy is None else economy.run,
         "split": comparison.split,
-        "tiles": [str(tile) for tile in comparison.tiles],
+        "tiles": len(comparison.tiles),
+        "blocks": comparison.blocks,
+        "tile_names": [str(tile) for tile in comparison.tiles],
+        "left_out": [str(tile) for tile in comparison.left_out],
+        "answered_share": comparison.answered_share,
         "km2": comparison.km2,
         "models": [_model(each) for each in comparison.contenders],
         "differences": [
@@ -45,6 +52,8 @@ def comparison_as_json(comparison: Comparison, economy: Economy | None = None) -
 
 def _model(model: Contender) -> dict[str, Any]:
     return {
+        "name": model.name,
+        "f1": _bounds(model.figure("f1")),
         "model": model.name,
         "of": model.model_name,
         "backend": model.backend,
@@ -63,6 +72,10 @@ def _model(model: Contender) -> dict[str, Any]:
     }
 
 
+def _bounds(metric: Metric) -> dict[str, float | None]:
+    return {"value": metric.value, "low": metric.low, "high": metric.high}
+
+
 def difference_as_json(difference: Difference) -> dict[str, Any]:
     """With its sentence."""
     return {**asdict(difference), "text": difference.text()}
@@ -78,7 +91,12 @@ def economy_as_json(economy: Economy) -> dict[str, Any]:
         "figure": told.figure,
         "speeds": {name: metric_as_json(metric) for name, metric in vars(told.speeds).items()},
         "models": [_costs(row) for row in economy.rows],
+        "by_hand": None if economy.by_hand is None else _costs(economy.by_hand),
         "break_even": [_break_even(each) for each in economy.break_evens],
+        "against_hand": [_break_even(each) for each in economy.against_hand],
+        "margin": told.margin,
+        "relations": {name: each.relation for name, each in economy.judgements.items()},
+        "may_take_over": {name: each.passed for name, each in economy.gates.items()},
         "best": economy.best,
         "verdict": economy.verdict,
         "notes": list(economy.notes),
@@ -107,7 +125,8 @@ def _break_even(each: BreakEven) -> dict[str, Any]:
 
 def comparison_as_text(comparison: Comparison, economy: Economy) -> Iterator[str]:
     """A table of the models, the differences to the first, the verdict, the assumptions."""
-    yield from _table([_COLUMNS, *(_row(each, economy.row(each.name)) for each in comparison.contenders)])
+    rows = [_COLUMNS, *(_row(each, economy.row(each.name)) for each in comparison.contenders)]
+    yield from _table([*rows, *([_hand_row(economy.by_hand, comparison)] if economy.by_hand else [])])
     for second in comparison.names[1:]:
         told = [
             comparison.difference(comparison.names[0], second, economy.assumptions.figure, name)
@@ -116,7 +135,7 @@ def comparison_as_text(comparison: Comparison, economy: Economy) -> Iterator[str
         for each in told:
             if each.value is not None:
                 yield f"{second} against {comparison.names[0]}, {each.class_name or 'over all'}: {each.text()}."
-    for pair in economy.break_evens:
+    for pair in (*economy.break_evens, *economy.against_hand):
         yield pair.text
     yield economy.verdict
     yield from economy.notes
@@ -128,6 +147,18 @@ def _row(model: Contender, costs: ModelCosts) -> tuple[str, ...]:
         f"{model.name}{' *' if costs.on_frontier else ''}",
         *(_figure(overall.figures[name]) for name in ("f1", "precision", "recall")),
         *(f"{each:,}" for each in (overall.tp, overall.fn, overall.fp)),
+        *_money_cells(costs),
+    )
+
+
+def _hand_row(costs: ModelCosts, comparison: Comparison) -> tuple[str, ...]:
+    """Drawing by hand: nothing is found or false before people draw it."""
+    none, missed = _figure(costs.quality), f"{len(comparison.truth):,}"
+    return (costs.model, none, "–", none, "0", missed, "0", *_money_cells(costs))
+
+
+def _money_cells(costs: ModelCosts) -> tuple[str, ...]:
+    return (
         _amount(costs.model_per_1000, 2),
         _amount(costs.seconds_per_1000, 0),
         _amount(costs.review_hours_per_1000.value, 1),
@@ -150,4 +181,4 @@ def _figure(metric: Metric) -> str:
 
 
 def _amount(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "–" if value is None else fixed(value, digits)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from maploop.compare.spending import Spent, spent_on, training_cost_of, training_seconds_of
+from maploop.compare.wording import fixed
 from maploop.errors import InputError, NotFoundError
 from maploop.evaluate.answers import AnswerCounts, Answers, on_tiles
 from maploop.evaluate.bootstrap import CONFIDENCE, draw_tiles, interval, resample
@@ -71,7 +72,7 @@ class Difference:
         interval = "" if self.low is None else f", {_signed(self.low)} to {_signed(self.high or 0.0)}"
         if self.low is not None and self.low > 0:
             interval = f", {self.low:.2f} to {self.high or 0.0:.2f}"
-        return f"{self.value:+.2f} {name}{interval}, {tiles}"
+        return f"{_signed(self.value)} {name}{interval}, {tiles}"
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ class Comparison:
     km2             projected area of the tiles
     answered_share  of the finished tiles, the share that a model must have answered to be compared
     left_out        finished tiles about which some of those models could not be asked
+    blocks          split blocks that the tiles lie in
     """
 
     project: str
@@ -154,6 +156,7 @@ class Comparison:
     contenders: tuple[Contender, ...]
     answered_share: float = 0.9
     left_out: tuple[Tile, ...] = ()
+    blocks: int = 0
 
     @property
     def whole(self) -> tuple[Contender, ...]:
@@ -267,6 +270,7 @@ def compare_models(
     if not any(whole) or not common.any():
         whole, common = [False] * len(whole), np.ones(len(ground.ids), dtype=np.bool_)
     compared = ground.only(common)
+    block_zoom = max(0, project.zoom - project.settings.block_zoom_offset)
     truth = load_truth(connection, project, compared)
     return Comparison(
         project=project.name,
@@ -298,6 +302,7 @@ def compare_models(
             for name, (model, _), told, is_whole in zip(wanted, models, answers, whole, strict=True)
         ),
         answered_share=share,
+        blocks=len({compared_tile.parent(block_zoom) for compared_tile in compared.tiles}),
         left_out=tuple(tile for tile, kept in zip(ground.tiles, common.tolist(), strict=True) if not kept),
     )
 
@@ -327,4 +332,4 @@ def _detail(project: ProjectView, truth: Layer, answers: Answers, rules: Rules) 
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}" if round(value, 2) else "0.00"
+    return fixed(value, 2, signed=True)

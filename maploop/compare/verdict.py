@@ -1,93 +1,224 @@
-"""What a comparison comes to, in plain words: one sentence with its uncertainty, and what was assumed for it."""
+"""The verdict of a comparison in plain words, with its uncertainty, and the assumptions behind it, a sentence each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from maploop.compare.break_even import BreakEven, in_tiles
-from maploop.compare.sidebyside import FIGURE_NAMES, Comparison, Difference
+from maploop.compare.gate import Gate
+from maploop.compare.judgement import Judgement
+from maploop.compare.sidebyside import Comparison, Contender
 from maploop.compare.spending import Speeds
+from maploop.compare.wording import fixed, usd
+from maploop.evaluate.runs import ask_command
 from maploop.prices import load_prices
 from maploop.quality.statistics import Metric
 
 if TYPE_CHECKING:
     from maploop.compare.money import Assumptions, ModelCosts
 
+BY_HAND = "no model, drawn by hand"
 _DONE = {"accept": "accepting", "correct": "correcting", "reject": "rejecting", "add": "drawing", "tile": "a look at"}
 
 
-def verdict_of(comparison: Comparison, figure: str, volume: int, best: str | None, saving: BreakEven | None) -> str:
-    """Which model to run and how sure that is, in one sentence.
+@dataclass(frozen=True)
+class Advice:
+    """The verdict. `run`: the model that it says to run, or `BY_HAND`; None where it does not say."""
 
-    `saving`: of the first model and the best one; when the first is the best, of it and the next cheapest.
+    text: str
+    run: str | None
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What a verdict rests on, all of models that answered enough of the tiles; the first of them is the base.
+
+    totals          USD at the volume, people included; None where something is not known
+    by_hand         of drawing everything by hand
+    pairs           break-even of any two models
+    hand_pairs      by model, break-even of drawing by hand and the model
+    hours_saved     by model, hours of people saved for 1,000 tiles against drawing by hand
+    judgements      by model, its quality against that of the base
+    gates           by model, whether it may take over from the base by the project's rule
     """
-    base = comparison.names[0]
-    if len(comparison.names) < 2:
-        return f"{base} stands alone: name another model to compare it with."
-    if best is None or saving is None:
-        return _by_quality(comparison, figure)
-    rival = saving.second if best == saving.first else saving.first
-    difference = comparison.difference(rival, best, figure)
-    gain = _gain(saving.saving, best == saving.second)
-    money = f"at {volume:,} tiles it costs {gain} than {rival}, people's time included"
-    certain = _is_certain(saving.saving)
-    if saving.tiles is not None and saving.cheaper == best:
-        money += f", and pays for itself from {in_tiles(saving.tiles)} on"
-    elif saving.tiles is not None:
-        money += f", and no longer less from {in_tiles(saving.tiles)} on"
-    quality = f"{_better(difference)} ({difference.text()})"
-    if best == base:
-        return f"Keep {base}{_doubt(certain)}: {money}; {quality}."
-    return f"Run {best} in place of {base}{_doubt(certain)}: {quality}, and {money}."
+
+    totals: Mapping[str, float | None]
+    by_hand: float
+    pairs: Sequence[BreakEven]
+    hand_pairs: Mapping[str, BreakEven]
+    hours_saved: Mapping[str, Metric]
+    judgements: Mapping[str, Judgement]
+    gates: Mapping[str, Gate]
+
+    @property
+    def may_take_over(self) -> list[str]:
+        """Models that the project's rule lets take over from the base."""
+        return [name for name, gate in self.gates.items() if gate.passed]
+
+    def pair(self, first: str, second: str) -> BreakEven:
+        """Break-even of two models, in either order."""
+        return next(each for each in self.pairs if {each.first, each.second} == {first, second})
 
 
-def _doubt(certain: bool) -> str:
-    return "" if certain else ", though the difference in cost may be chance"
+def verdict_of(comparison: Comparison, volume: int, weighed: Weighed) -> Advice:
+    """Which model to run and how sure that is, in a sentence; models that answered too little are named at its end."""
+    whole = comparison.whole
+    lacking = [_lacking(comparison, each) for each in comparison.incomplete]
+    if not whole:
+        return Advice(f"No verdict: {'; '.join(lacking)}.", None)
+    base = whole[0].name
+    if all(each.value is None for each in (one.evaluation.overall.figures["f1"] for one in whole)):
+        return Advice("There is nothing on these tiles, and nothing was predicted: compare on others.", None)
+    known = {name: total for name, total in weighed.totals.items() if total is not None}
+    advice = _by_quality(base, weighed) if len(known) < len(whole) else _by_money(base, volume, known, weighed)
+    more = [f"no verdict on {each.name}: {told}" for each, told in zip(comparison.incomplete, lacking, strict=True)]
+    if comparison.split != "test" and weighed.gates:
+        more.insert(0, "the test split decides who may take over")
+    return Advice(f"{'; '.join([advice.text, *more])}.", advice.run)
 
 
-def _gain(saving: Metric, second_is_cheaper: bool) -> str:
-    """How much less the cheaper model costs."""
+def _lacking(comparison: Comparison, model: Contender) -> str:
+    """The answers that a model lacks, and the command that asks for them."""
+    command = ask_command(comparison.project, model.model_name, comparison.split, model.backend)
+    wanted = fixed(100 * comparison.answered_share, 0)
+    return f"{model.name} {model.answers.text()}, of which {wanted} % are needed ({command} asks the rest)"
+
+
+def _by_money(base: str, volume: int, totals: Mapping[str, float], weighed: Weighed) -> Advice:
+    """When all costs are known: the cheapest, where quality and the project's rule do not speak against it."""
+    ranked = sorted(totals, key=lambda name: totals[name])
+    cheapest = ranked[0]
+    hand = weighed.hand_pairs[cheapest]
+    if weighed.by_hand < totals[cheapest] and _is_certain(hand.saving):
+        money = _money(hand.saving, cheapest, volume, second_is_cheaper=False)
+        quality = [f"; {each.text()}" for each in weighed.judgements.values()]
+        return Advice(f"Draw by hand, as no model here pays: by hand {money}{''.join(quality)}", BY_HAND)
+    pays = weighed.by_hand > totals[cheapest] and _is_certain(hand.saving)
+    unsure = "" if pays else f"; that {cheapest} costs less than drawing by hand is not shown"
+    if len(totals) == 1:
+        money = _money(hand.saving, BY_HAND, volume, second_is_cheaper=weighed.by_hand >= totals[base])
+        text = f"{base} stands alone: name another model to compare it with; {money}{unsure}"
+        return Advice(text, None if unsure else base)
+    advice = (_keep if cheapest == base else _replace)(
+        base, ranked[1] if cheapest == base else cheapest, volume, weighed
+    )
+    return Advice(advice.text + unsure, advice.run)
+
+
+def _keep(base: str, rival: str, volume: int, weighed: Weighed) -> Advice:
+    """When the base is the cheapest: against the next one, and every model that the rule lets take over."""
+    pair = weighed.pair(base, rival)
+    money = _money(pair.saving, rival, volume, second_is_cheaper=pair.second == base) + _turning(pair, base)
+    named = list(dict.fromkeys([rival, *weighed.may_take_over]))
+    quality = "; ".join(f"{name} {weighed.judgements[name].clause()}" for name in named)
+    return Advice(f"Keep {base}{_doubt(pair.saving)}: {money}; {quality}{_allowed(weighed)}", base)
+
+
+def _replace(base: str, best: str, volume: int, weighed: Weighed) -> Advice:
+    """When another one is the cheapest: it replaces the base where it is better by the rule, or as good."""
+    pair, judged, gate = weighed.pair(base, best), weighed.judgements[best], weighed.gates[best]
+    money = _money(pair.saving, base, volume, second_is_cheaper=pair.second == best) + _turning(pair, best)
+    doubt = _doubt(pair.saving)
+    if gate.passed:
+        others = [name for name in weighed.may_take_over if name != best]
+        more = "".join(f"; {name} {weighed.judgements[name].clause()}" for name in others)
+        return Advice(f"Run {best} in place of {base}{doubt}: it {judged.clause()}, and {money}{more}", best)
+    if judged.relation == "equivalent":
+        rule = "the project's rule asks for better, so promoting it takes a written reason"
+        return Advice(
+            f"Run {best} in place of {base}{doubt}: it {judged.clause()}, and {money}; {rule}{_allowed(weighed)}", best
+        )
+    chance = "" if _is_certain(pair.saving) else ", which may be chance"
+    held = "; ".join(check.text for check in gate.checks if not check.passed)
+    but = judged.clause() if judged.relation != "better" else f"{judged.clause()}, and the project's rule holds it back"
+    why = f": {held}" if judged.relation == "better" else ""
+    return Advice(f"Keep {base}: {best} {but}{why}, though {money}{chance}{_allowed(weighed)}", base)
+
+
+def _allowed(weighed: Weighed) -> str:
+    """Models that the rule lets take over although the sentence goes another way."""
+    names = weighed.may_take_over
+    return f"; by the project's rule {' and '.join(names)} may take over all the same" if names else ""
+
+
+def _by_quality(base: str, weighed: Weighed) -> Advice:
+    """When costs are not known: the best by the rule, else how the others stand; and people's time against by hand."""
+    allowed = weighed.may_take_over
+    values = {name: judged.difference.value or 0.0 for name, judged in weighed.judgements.items()}
+    best = max(allowed or values, key=lambda name: values[name], default=None)
+    if best is None:
+        text = f"{base} stands alone: name another model to compare it with"
+    else:
+        ranked = [best, *(name for name in allowed if name != best)]
+        text = "; ".join(weighed.judgements[name].text() for name in ranked)
+    text += "; not every cost is known"
+    run = best if best in allowed else None
+    used = run or base
+    saved = weighed.hours_saved[used]
+    hours = f"{fixed(abs(saved.value or 0.0), 1)} hours of people for 1,000 tiles{_interval(saved, 1)}"
+    if saved.high is not None and saved.high < 0:
+        return Advice(f"{text}; drawing by hand takes {hours} less than reviewing what {used} predicts", None)
+    sure = "" if saved.low is not None and saved.low > 0 else ", which may be chance"
+    direction = "saves" if (saved.value or 0.0) >= 0 else "takes more than drawing by hand by"
+    than = " against drawing by hand" if direction == "saves" else ""
+    return Advice(f"{text}; {used} {direction} {hours}{than}{sure}", run)
+
+
+def _money(saving: Metric, rival: str, volume: int, *, second_is_cheaper: bool) -> str:
+    """What the cheaper one costs less than its rival; `saving` is what the second costs less than the first."""
     sign = 1 if second_is_cheaper else -1
     value = sign * (saving.value or 0.0)
-    ends = sorted(sign * each for each in (saving.low, saving.high) if each is not None)
-    spread = f" (95 %: {ends[0]:,.0f} to {ends[1]:,.0f})" if ends else ""
-    return f"{value:,.0f} USD less{spread}"
+    amount = usd(value)
+    turned = Metric(value, saving.scored, saving.total, *_ends(saving, sign))
+    people = ", people's time included"
+    if amount.startswith("0.00 "):
+        return f"at {volume:,} tiles it costs as much as {rival}{_interval(turned, 0)}{people}"
+    return f"at {volume:,} tiles it costs {amount} less{_interval(turned, 0)} than {rival}{people}"
+
+
+def _ends(metric: Metric, sign: int) -> tuple[float | None, float | None]:
+    if metric.low is None or metric.high is None:
+        return None, None
+    low, high = sorted((sign * metric.low, sign * metric.high))
+    return low, high
+
+
+def _interval(metric: Metric, digits: int) -> str:
+    if metric.low is None or metric.high is None:
+        return ""
+    return f" (95 %: {fixed(metric.low, digits)} to {fixed(metric.high, digits)})"
+
+
+def _turning(pair: BreakEven, cheaper: str) -> str:
+    """The volume at which the cheaper one changes."""
+    if pair.tiles is None:
+        return ""
+    if pair.cheaper == cheaper:
+        return f", and pays for itself from {in_tiles(pair.tiles)} on"
+    return f", and no longer less from {in_tiles(pair.tiles)} on"
+
+
+def _doubt(saving: Metric) -> str:
+    return "" if _is_certain(saving) else ", though the difference in cost may be chance"
 
 
 def _is_certain(saving: Metric) -> bool:
     return saving.low is not None and saving.high is not None and (saving.low > 0 or saving.high < 0)
 
 
-def _better(difference: Difference) -> str:
-    if difference.value is None:
-        return "its quality cannot be compared"
-    if not difference.is_certain:
-        return "it is about as good"
-    return "it is better" if difference.value > 0 else "it is worse"
-
-
-def _by_quality(comparison: Comparison, figure: str) -> str:
-    """When costs are not known: the best one, and how it compares with the first."""
-    base = comparison.names[0]
-    values = [(each.figure(figure).value, each.name) for each in comparison.contenders]
-    known = [(value, name) for value, name in values if value is not None]
-    if not known:
-        return "There is nothing on these tiles, and nothing was predicted: compare on others."
-    best = max(known, key=lambda each: each[0])[1]
-    if best == base:
-        return f"{base} is the best of these by {FIGURE_NAMES.get(figure, figure)}; not every cost is known."
-    difference = comparison.difference(base, best, figure)
-    sure = "is better" if difference.is_certain else "seems better"
-    doubt = "" if difference.is_certain else ", but it may be chance"
-    return f"{best} {sure} than {base}{doubt} ({difference.text()}); not every cost is known."
-
-
 def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence[ModelCosts]") -> Iterator[str]:
     """What was assumed, a sentence each."""
     yield f"{assumptions.volume:,} tiles are to be mapped; an hour of review costs {assumptions.wage:,.2f} USD."
     yield _tiles_note(comparison)
+    yield from _left_out_notes(comparison)
+    yield (
+        f"Two models are called about as good when their difference lies within {assumptions.margin:g} with its whole "
+        "interval; a difference that is not shown is not called so."
+    )
     yield _speeds_note(assumptions.speeds)
     yield from _corrections(comparison, assumptions)
     yield "A person looks at every tile and every prediction; features that were missed are drawn by hand."
+    yield f"Without a model every true feature is drawn: nothing is asked, and the row is called {BY_HAND!r}."
     yield f"Prices are those of {load_prices().date} where no other is given, and are taken as they are."
     if assumptions.machine_hour:
         yield f"An hour of the machine that runs a model of ours costs {assumptions.machine_hour:,.2f} USD."
@@ -98,7 +229,24 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
         if each.failures:
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in each.failures.items())
             yield f"{each.name} gave no usable answer on some tiles ({kinds}): what is there counts as missed."
-    yield "Intervals are 95 %, over tiles drawn again, the same for all models, and what timing people leaves open."
+    yield _interval_note()
+
+
+def _interval_note() -> str:
+    return "Intervals are 95 %, over tiles drawn again, the same for all models, and what timing people leaves open."
+
+
+def _left_out_notes(comparison: Comparison) -> Iterator[str]:
+    """Finished tiles that do not count, and why."""
+    if comparison.left_out:
+        finished = len(comparison.tiles) + len(comparison.left_out)
+        yield (
+            f"{in_tiles(len(comparison.left_out))} of {finished:,} finished ones are left out, as not every model "
+            "could be asked about them: they are no empty answers."
+        )
+    for each in comparison.contenders:
+        if each.answers.asked < each.answers.tiles:
+            yield f"{each.name} {each.answers.text()}."
 
 
 def _tiles_note(comparison: Comparison) -> str:

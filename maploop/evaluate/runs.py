@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Connection, LargeBinary, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, LargeBinary, select, type_coerce
 
 from db.bulk import in_lists
 from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
@@ -78,7 +78,7 @@ def evaluate_model(
     answers = load_answers(connection, project, ground, model_name, run_id)
     counts, asked = answers.counts, answers.asked
     if not counts.asked:
-        msg = f"{model_name!r} {counts.text()}: {ask_command(project, model_name, ground.split)} asks it."
+        msg = f"{model_name!r} {counts.text()}: {ask_command(project.name, model_name, ground.split)} asks it."
         raise ConflictError(msg)
     ground, answers = ground.only(asked), answers.only(asked)
     evaluation = evaluate(
@@ -101,10 +101,12 @@ def evaluate_model(
     }
 
 
-def ask_command(project: ProjectView, model_name: str, split: str) -> str:
+def ask_command(project: str, model: str, split: str, backend: str = "") -> str:
     """The command that asks a model about the tiles it has not answered; `split` is empty where tiles were chosen."""
-    where = f" --split {split}" if split else ""
-    return f"`maploop predict {shlex.quote(project.name)} --model {shlex.quote(model_name)}{where}`"
+    project, model = shlex.quote(project), shlex.quote(model)
+    if backend == "file":
+        return f"`maploop import predictions {project} FILE --model {model}`"
+    return f"`maploop predict {project} --model {model} {f'--split {split}' if split else '--all'}`"
 
 
 def load_ground(
@@ -205,19 +207,27 @@ def _outcomes(connection: Connection, runs: list[int], ground: Ground) -> tuple[
         run[:], states[:] = runs[0], TileState.ANSWERED
     failed = np.flatnonzero(states == TileState.FAILED).tolist()
     run[states > TileState.FAILED] = NO_RUN
-    bare = {*_without_imagery(connection, ground)}
-    without = np.array([tile_id in bare for tile_id in ground.ids.tolist()], dtype=np.bool_)
-    states[without & (states == TileState.NOT_ASKED)] = TileState.NO_PIXELS
+    uncovered, blank = _without_imagery(connection, ground), _without_pixels(connection, ground)
+    states[uncovered & (states == TileState.NOT_ASKED)] = TileState.NO_PIXELS
+    run[blank], states[blank] = NO_RUN, TileState.NO_PIXELS
     return run, states, dict(sorted(Counter(kinds[place] for place in failed).items()))
 
 
-def _without_imagery(connection: Connection, ground: Ground) -> list[int]:
-    """Ids of tiles of the ground that have no imagery at all."""
-    bare: list[int] = []
+def _without_imagery(connection: Connection, ground: Ground) -> NDArray[np.bool_]:
+    """Tiles of the ground that no imagery covers."""
+    return _of_ground(connection, ground, TileRow.imagery_id.is_(None))
+
+
+def _without_pixels(connection: Connection, ground: Ground) -> NDArray[np.bool_]:
+    """Tiles of the ground on which imagery was looked for in vain: whatever was answered there rests on nothing."""
+    return _of_ground(connection, ground, TileRow.pixel_share == 0)
+
+
+def _of_ground(connection: Connection, ground: Ground, condition: ColumnElement[bool]) -> NDArray[np.bool_]:
+    found: set[int] = set()
     for some in in_lists(ground.ids.tolist()):
-        query = select(TileRow.id).where(TileRow.id.in_(some), TileRow.imagery_id.is_(None))
-        bare += connection.execute(query).scalars()
-    return bare
+        found.update(connection.execute(select(TileRow.id).where(TileRow.id.in_(some), condition)).scalars())
+    return np.isin(ground.ids, sorted(found))
 
 
 def load_truth(connection: Connection, project: ProjectView, ground: Ground) -> Layer:

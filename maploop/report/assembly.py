@@ -17,6 +17,7 @@ from maploop.report.document import Document, Gallery, Picture, Section, Table
 from maploop.report.outlines import MEANS, STROKES
 from maploop.report.pictures import Card
 from maploop.report.tables import (
+    FAILURES_MEAN,
     MAYBE_MEANS,
     confusion_table,
     differences_table,
@@ -57,8 +58,7 @@ def _sections(comparison: Comparison, economy: Economy, cards: Sequence[Card]) -
     )
     failures = failures_table(comparison)
     if failures is not None:
-        says = "Refused and malformed answers count as if nothing had been found on their tiles."
-        yield Section("Without a usable answer", paragraphs=(says,), tables=(failures,))
+        yield Section("Tiles by answer", paragraphs=(FAILURES_MEAN,), tables=(failures,))
     if others:
         yield Section("Differences", paragraphs=(MAYBE_MEANS,), tables=(differences_table(comparison),))
     yield Section("What was taken for what", tables=tuple(_titled(comparison, name) for name in comparison.names))
@@ -98,7 +98,7 @@ def _money(economy: Economy) -> Section:
     chart = quality_and_cost(economy)
     return Section(
         "Money",
-        paragraphs=tuple(dict.fromkeys(each.text for each in economy.break_evens)),
+        paragraphs=tuple(dict.fromkeys(each.text for each in (*economy.break_evens, *economy.against_hand))),
         plots=(chart,) if chart is not None else (),
         tables=(money_table(economy),),
         points=economy.notes,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from maploop.compare.money import Economy
 from maploop.compare.rounds import Round
 from maploop.compare.sidebyside import FIGURE_NAMES, Comparison, Contender, Difference
+from maploop.compare.wording import fixed
 from maploop.evaluate.metrics import Band, Scores
 from maploop.quality.statistics import Metric
 from maploop.report.charts import ALL, RATES, figure_name, size_name
@@ -12,6 +13,10 @@ from maploop.report.document import Table
 
 NONE = "–"
 MAYBE = " ?"
+FAILURES_MEAN = (
+    "Refused and malformed answers count as if nothing had been found on their tiles. Tiles that a model was not asked "
+    "about, without pixels or refused by licence are no answers: they are left out of its figures."
+)
 MAYBE_MEANS = "A question mark: the interval holds 0, so the difference may be chance."
 _RATE_NAMES = tuple(figure_name(each) for each in RATES)
 
@@ -129,6 +134,7 @@ def money_table(economy: Economy) -> Table:
         "model and training, USD / 1,000 tiles", "model and people, USD / 1,000 tiles",
         f"all for {economy.assumptions.volume:,} tiles, USD", "on the frontier",
     )  # fmt: skip
+    all_rows = (*economy.rows, *([economy.by_hand] if economy.by_hand else []))
     rows = tuple(
         (
             row.model,
@@ -146,9 +152,9 @@ def money_table(economy: Economy) -> Table:
             spread(row.total),
             "yes" if row.on_frontier else "no",
         )
-        for row in economy.rows
+        for row in all_rows
     )
-    strong = frozenset(place for place, row in enumerate(economy.rows) if row.model == economy.best)
+    strong = frozenset(place for place, row in enumerate(all_rows) if row.model == economy.run)
     return Table(head, rows, strong=strong)
 
 
@@ -166,9 +172,9 @@ def amount(value: float | None) -> str:
     """A sum of money, time or work, as exactly as it matters."""
     if value is None:
         return NONE
-    if value and abs(value) < 0.1:
+    if 0.0005 <= abs(value) < 0.1:
         return f"{value:.2g}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
+    return fixed(value, 0 if abs(value) >= 100 else 2)
 
 
 def share(value: float) -> str:
@@ -204,7 +210,7 @@ def _difference(found: Difference | None) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−") if round(value, 2) else "0.00"
+    return fixed(value, 2, signed=True).replace("-", "−")
 
 
 def as_records(table: Table) -> Sequence[dict[str, str]]:

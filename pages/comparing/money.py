@@ -5,8 +5,9 @@ from dataclasses import replace
 import streamlit as st
 
 from maploop.compare.money import Assumptions, Economy, weigh
+from maploop.compare.promotion import usual_assumptions
 from maploop.compare.sidebyside import Comparison
-from maploop.compare.spending import Speeds, corrected_shares, measured_speeds
+from maploop.compare.spending import Speeds
 from maploop.prices import Price
 from maploop.quality.statistics import Metric
 from maploop.report.charts import figure_name, quality_and_cost
@@ -28,9 +29,7 @@ FIGURES = ("f1", "precision", "recall")
 def measured(found: Context) -> Assumptions:
     """The assumptions before anybody told anything: people's speeds as measured, the rest as usual."""
     with found.database.read() as connection:
-        return Assumptions(
-            measured_speeds(connection, found.project), corrected=corrected_shares(connection, found.project)
-        )
+        return usual_assumptions(connection, found.project)
 
 
 def economy_of(comparison: Comparison, usual: Assumptions) -> Economy:
@@ -83,7 +82,8 @@ def show_money(comparison: Comparison, speeds: Speeds, economy: Economy) -> None
             show_plot(chart, "quality_and_cost")
     with right:
         st.markdown("**Break-even**, people's time included")
-        st.markdown("\n".join(f"- {plain(each)}" for each in dict.fromkeys(each.text for each in economy.break_evens)))
+        pairs = (*economy.break_evens, *economy.against_hand)
+        st.markdown("\n".join(f"- {plain(each)}" for each in dict.fromkeys(each.text for each in pairs)))
     show_table(money_table(economy), "money_table")
     with st.expander("Assumptions", expanded=True, key="assumptions"):
         st.markdown("\n".join(f"- {plain(each)}" for each in economy.notes))

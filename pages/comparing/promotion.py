@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from maploop.compare.gate import GateRule
+from maploop.compare.money import Assumptions
 from maploop.compare.promotion import (
     Promotion,
     Trial,
@@ -17,6 +18,7 @@ from maploop.compare.promotion import (
     try_candidate,
 )
 from maploop.errors import MaploopError
+from maploop.predict.models import list_models
 from maploop.project import change_settings
 from maploop.report.charts import figure_name
 from maploop.report.freshness import stamp_of
@@ -29,8 +31,8 @@ METRICS = ("f1", "precision", "recall", "mean_iou", "ap50", "ap")
 ACTS = {"promote": "promoted", "overrule": "promoted against the rule", "return": "went back"}
 
 
-def show_promotion(found: Context, names: list[str]) -> None:
-    """Current model, rule, candidate, history."""
+def show_promotion(found: Context, names: list[str], assumptions: Assumptions) -> None:
+    """Current model, rule, candidate, history; costs under the assumptions that the verdict above is made with."""
     with found.database.read() as connection:
         current = current_model(connection, found.project)
         history = promotions(connection, found.project)
@@ -39,7 +41,7 @@ def show_promotion(found: Context, names: list[str]) -> None:
     show_rule(found)
     candidates = [name for name in names if current is None or name != current.name]
     if candidates:
-        show_candidate(found, candidates, current.name if current else None)
+        show_candidate(found, candidates, current.name if current else None, assumptions)
     show_history(history)
 
 
@@ -105,7 +107,7 @@ def settings_of(rule: GateRule) -> dict[str, Any]:
     }
 
 
-def show_candidate(found: Context, candidates: list[str], current: str | None) -> None:
+def show_candidate(found: Context, candidates: list[str], current: str | None, assumptions: Assumptions) -> None:
     """Hold a candidate to the rule, and let it take over."""
     st.subheader("Candidate", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="candidate"):
@@ -116,23 +118,24 @@ def show_candidate(found: Context, candidates: list[str], current: str | None) -
         st.caption("Both models are compared on the test split. Promoting counts as one use of it to choose.")
         return
     try:
-        trial = tried(found, name, current)
+        trial = tried(found, name, current, assumptions)
     except MaploopError as error:
         st.info(plain(str(error)), icon=":material/hourglass_empty:")
         return
     show_trial(found, trial)
 
 
-def tried(found: Context, name: str, current: str | None) -> Trial:
+def tried(found: Context, name: str, current: str | None, assumptions: Assumptions) -> Trial:
     """The candidate held to the rule, now or before when nothing has changed since. Raises MaploopError."""
     with found.database.read() as connection:
         names = [name, *([current] if current else [])]
-        key = (name, current, stamp_of(connection, found.project, names))
+        everything = [each.name for each in list_models(connection, found.project)]
+        key = (name, current, assumptions, stamp_of(connection, found.project, everything or names))
         kept_key, kept = st.session_state.get(TRIAL, (None, None))
         if kept_key == key and isinstance(kept, Trial):
             return kept
         with st.spinner("Comparing"):
-            trial = try_candidate(connection, found.project, name)
+            trial = try_candidate(connection, found.project, name, assumptions)
     st.session_state[TRIAL] = (key, trial)
     return trial
 
@@ -144,9 +147,14 @@ def show_trial(found: Context, trial: Trial) -> None:
     show(plain(gate.text()), icon=":material/check_circle:" if gate.passed else ":material/block:")
     for check in gate.checks:
         st.markdown(f":material/{'check' if check.passed else 'close'}: {plain(check.text)}")
+    st.caption(plain(trial.basis()))
+    if trial.objections:
+        st.warning(plain(trial.asks()), icon=":material/warning:")
     if gate.passed:
-        if st.button(plain(f"Promote {gate.candidate}"), type="primary", key="promote", icon=":material/upgrade:"):
-            do_promote(found, trial, "")
+        sure = not trial.objections or st.checkbox("Promote it all the same", key="promote_confirmed")
+        label = plain(f"Promote {gate.candidate}")
+        if st.button(label, type="primary", key="promote", icon=":material/upgrade:", disabled=not sure):
+            do_promote(found, trial, "", confirmed=True)
         return
     with st.form("overrule", border=True):
         reason = st.text_area("Why it should take over all the same", key="overrule_reason", max_chars=2000, height=80)
@@ -154,13 +162,15 @@ def show_trial(found: Context, trial: Trial) -> None:
             do_promote(found, trial, reason)
 
 
-def do_promote(found: Context, trial: Trial, reason: str) -> None:
+def do_promote(found: Context, trial: Trial, reason: str, *, confirmed: bool = False) -> None:
     """Let the candidate take over."""
     st.session_state.pop(TRIED, None)
     act(
         found,
         lambda done: f"{done.model} is the current model.",
-        lambda connection: promote(connection, found.project, found.annotator_id, trial, reason=reason),
+        lambda connection: promote(
+            connection, found.project, found.annotator_id, trial, reason=reason, confirmed=confirmed
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from maploop.report.charts import (
     quality_by_class,
 )
 from maploop.report.tables import (
+    FAILURES_MEAN,
     MAYBE_MEANS,
     confusion_table,
     differences_table,
@@ -42,8 +43,8 @@ def show_quality(comparison: Comparison) -> None:
             st.caption("Right of the line: better than the first, or higher. An interval that leaves 0 out is certain.")
     failures = failures_table(comparison)
     if failures is not None:
-        st.subheader("Without a usable answer", anchor=False)
-        st.caption("Refused and malformed answers count as if nothing had been found on their tiles.")
+        st.subheader("Tiles by answer", anchor=False)
+        st.caption(FAILURES_MEAN)
         show_table(failures, "failures")
     st.subheader("Figures", anchor=False)
     show_table(figures_table(comparison), "figures_table")

@@ -19,10 +19,10 @@ from tests.compare.ground import Town, compared
 from tests.evaluate.ground import box
 
 
-def take_over(town: Town, model: str, reason: str = "") -> None:
+def take_over(town: Town, model: str, reason: str = "", *, confirmed: bool = True) -> None:
     with town.database.write() as connection:
         trial = try_candidate(connection, town.project, model)
-        promote(connection, town.project, town.anna, trial, reason=reason)
+        promote(connection, town.project, town.anna, trial, reason=reason, confirmed=confirmed)
 
 
 def current(town: Town) -> str | None:
@@ -35,6 +35,39 @@ def test_the_first_model_needs_to_beat_nobody(town: Town) -> None:
     assert current(town) is None
     take_over(town, "base")
     assert current(town) == "base"
+
+
+def test_a_model_that_another_one_beats_is_promoted_only_when_that_is_confirmed(town: Town) -> None:
+    """Nobody is current, so the gate lets it through; the comparison on the same page calls it worse."""
+    with town.database.read() as connection:
+        trial = try_candidate(connection, town.project, "base")
+    assert trial.gate.passed
+    assert [each.split(" (")[0] for each in trial.objections] == ["base is worse than tuned"]
+    with pytest.raises(ConflictError, match=r"Against it speaks: base is worse than tuned .* Confirm that base"):
+        take_over(town, "base", confirmed=False)
+    assert current(town) is None
+    take_over(town, "tuned", confirmed=False)
+    take_over(town, "base", "The other one is shut down.", confirmed=False)
+    with town.database.read() as connection:
+        newest = promotions(connection, town.project)[0]
+    assert newest.evidence["objections"] == []
+    assert "Keep tuned" in newest.evidence["verdict"] or "not every cost is known" in newest.evidence["verdict"]
+
+
+def test_the_command_says_what_a_promotion_rests_on_and_asks(
+    town: Town, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["promote", "Town", "--model", "base", "--db", database_url]
+    assert run(command) == 1
+    printed = capsys.readouterr().out
+    assert "It rests on 12 finished test tiles in " in printed
+    assert "Against it speaks: base is worse than tuned (-0" in printed
+    assert "add --yes" in printed
+    assert current(town) is None
+    assert run([*command, "--yes"]) == 0
+    assert current(town) == "base"
+    with town.database.read() as connection:
+        assert promotions(connection, town.project)[0].evidence["objections"]
 
 
 def test_a_better_model_takes_over_with_its_evidence_on_record(town: Town) -> None:

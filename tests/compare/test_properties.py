@@ -7,8 +7,13 @@ from hypothesis import strategies as st
 
 from maploop.compare.break_even import Outlay, break_even_of, frontier
 from maploop.compare.gate import GateRule, hold_to
-from maploop.compare.money import Assumptions, weigh
+from maploop.compare.judgement import judge
+from maploop.compare.money import BY_HAND, Assumptions, weigh
+from maploop.compare.report import comparison_as_json
+from maploop.compare.spending import Spent
+from maploop.compare.wording import fixed, usd
 from maploop.quality.statistics import Metric
+from maploop.report.tables import differences_table, money_table
 from tests.compare.ground import GUESSED, compared
 from tests.evaluate.ground import Drawn, box
 from tests.evaluate.test_properties import scene, scored
@@ -87,6 +92,55 @@ def test_a_false_prediction_more_never_opens_the_gate(
         rule = GateRule(metric=metric)
         if hold_to(rule, comparison.contender("worse"), current).passed:
             assert hold_to(rule, comparison.contender("candidate"), current).passed
+
+
+@settings(max_examples=60)
+@given(scene, st.lists(scored, min_size=1, max_size=3), st.lists(money, min_size=3, max_size=3), st.floats(0.001, 0.5))
+def test_sentence_tables_and_promotion_box_never_contradict_each_other(
+    truth: list[Drawn], drawn: list[list[Drawn]], costs: list[float], margin: float
+) -> None:
+    names = ("a", "b", "c")[: len(drawn)]
+    spent = {name: Spent(tiles=4, cost=cost / 1e4, seconds=4.0) for name, cost in zip(names, costs, strict=False)}
+    comparison = compared(truth, dict(zip(names, drawn, strict=True)), spent=spent)
+    economy = weigh(comparison, Assumptions(GUESSED, margin=margin))
+    base, verdict = names[0], economy.verdict
+    assert "-0 USD" not in verdict
+    assert "-0.00" not in verdict
+    table = differences_table(comparison) if len(names) > 1 else None
+    for name in names[1:]:
+        gate = hold_to(GateRule(), comparison.contender(name), comparison.contender(base))
+        judged = judge(comparison.difference(base, name), margin)
+        assert economy.gates[name] == gate
+        assert economy.judgements[name] == judged
+        if f"{name} is worse" in verdict or f"{name} is not shown to differ" in verdict:
+            assert not gate.passed
+        if f"Run {name} in place of" in verdict:
+            assert gate.passed or "takes a written reason" in verdict
+            assert judged.relation in ("better", "equivalent")
+        if gate.passed and "nothing was predicted" not in verdict:
+            assert f"{name} is better" in verdict or f"Run {name} in place of {base}" in verdict
+        assert table is not None
+        (row,) = (each for each in table.rows if each[:2] == ("over all", name))
+        cell = row[table.head.index("F1")] if "F1" in table.head else "–"
+        if judged.relation in ("better", "worse"):
+            assert "?" not in cell
+            assert cell.startswith(("+", "0.00") if judged.relation == "better" else ("−", "0.00"))
+        elif judged.difference.low is not None:
+            assert cell.endswith("?")
+    shown = money_table(economy)
+    strong = {shown.rows[place][0] for place in shown.strong}
+    assert strong == ({economy.run} if economy.run else set())
+    assert economy.run != BY_HAND or verdict.startswith("Draw by hand")
+    assert not any("-0.00" in cell or cell == "-0" for row in shown.rows for cell in row)
+    told = comparison_as_json(comparison, economy)
+    assert (told["verdict"], told["run"]) == (verdict, economy.run)
+
+
+@given(st.floats(-1e9, 1e9), st.integers(0, 4))
+def test_no_number_in_words_is_a_zero_with_a_sign(value: float, digits: int) -> None:
+    for text in (fixed(value, digits), fixed(value, digits, signed=True), usd(value)):
+        number = text.replace(",", "").removesuffix(" USD")
+        assert float(number) != 0 or number[0] not in "+-"
 
 
 @few

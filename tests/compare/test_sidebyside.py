@@ -9,9 +9,11 @@ from maploop.compare import evaluations
 from maploop.compare.gate import GateRule, hold_to
 from maploop.compare.marks import marks_on, only_found_by, only_predicted_by, worst_tiles
 from maploop.compare.money import Assumptions, weigh
+from maploop.compare.report import comparison_as_json
 from maploop.compare.sidebyside import Comparison, Difference, compare_models
 from maploop.database import Database
 from maploop.errors import InputError, NotFoundError
+from maploop.project import change_settings
 from tests.compare.ground import GUESSED, Town, compared
 from tests.evaluate.ground import box, line
 from tests.evaluate.test_runs import Town as Row
@@ -90,7 +92,9 @@ def test_one_tile_has_differences_without_intervals() -> None:
     assert (difference.value, difference.low, difference.text()) == (0.5, None, "+0.50 recall, 1 tile")
     economy = weigh(comparison, Assumptions(GUESSED))
     assert (economy.best, economy.row("all").total.low) == ("all", None)
-    assert "though the difference in cost may be chance" in economy.verdict
+    assert economy.verdict.startswith("Keep half: all is not shown to differ (+0.33 F1")
+    assert "which may be chance" in economy.verdict
+    assert "that all costs less than drawing by hand is not shown" in economy.verdict
     assert not hold_to(GateRule(), comparison.contender("all"), comparison.contender("half")).passed
 
 
@@ -162,13 +166,68 @@ def test_the_command_answers_in_json_and_keeps_the_evaluations(
     arguments = ["compare", "Town", "--model", "base", "--model", "tuned", "--price", "base=1", "--price", "tuned=2"]
     assert run([*arguments, "--volume", "5000", "--wage", "30", "--json", "--db", database_url]) == 0
     answer = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-    assert [each["model"] for each in answer["models"]] == ["base", "tuned"]
+    assert [each["name"] for each in answer["models"]] == ["base", "tuned"]
+    assert (answer["tiles"], answer["blocks"] > 1, answer["verdict"]) == (12, True, answer["economy"]["verdict"])
+    for each in answer["models"]:
+        assert (each["asked"], set(each["f1"])) == (12, {"value", "low", "high"})
     assert answer["economy"]["best"] == "tuned"
     assert answer["economy"]["volume"] == 5000
     assert {"figure": "f1", "class_name": None}.items() <= answer["differences"][0].items()
     with town.database.read() as connection:
         use = evaluations.test_split_use(connection, town.project)
     assert (use.looks, use.choices, use.models) == (2, 0, 2)
+
+
+def test_a_model_that_answered_none_of_the_tiles_gets_no_verdict_but_the_command_that_asks_it(
+    database: Database,
+) -> None:
+    row = Row(database)
+    whole = row.run_on(dict.fromkeys(row.tests, "ok"), model="whole")
+    for tile in row.tests:
+        row.answer(whole, tile, 0)
+    row.run_on({row.open: "ok"}, model="elsewhere")
+    part = row.run_on({row.tests[0]: "ok", row.tests[1]: "pending", row.tests[2]: "failed"}, model="part")
+    row.answer(part, row.tests[0], 5)
+    with database.read() as connection:
+        comparison = compare_models(connection, row.project, ["elsewhere", "part", "whole"])
+        alone = compare_models(connection, row.project, ["elsewhere"])
+    economy = weigh(comparison, Assumptions(GUESSED))
+    assert [each.is_whole for each in comparison.contenders] == [False, False, True]
+    assert comparison.contender("elsewhere").figure("f1").value is None
+    assert comparison.contender("part").evaluation.tiles == 2
+    assert comparison.contender("part").detail.counts.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 2]]
+    assert comparison.difference("part", "whole").value is None
+    assert economy.run in (None, "whole")
+    assert "no verdict on elsewhere: elsewhere answered 0 of 3 tiles, 3 not asked, of which 90 % are needed" in (
+        economy.verdict
+    )
+    assert "`maploop predict Town --model part --split test` asks the rest" in economy.verdict
+    assert economy.row("elsewhere").total.value is None
+    told = comparison_as_json(comparison, economy)
+    assert [each["asked"] for each in told["models"]] == [0, 2, 3]
+    assert told["models"][1]["answers"] == {
+        "asked": 2, "answered": 1, "failed": 1, "not_asked": 1, "no_pixels": 0, "licence_refused": 0
+    }  # fmt: skip
+    verdict = weigh(alone, Assumptions(GUESSED)).verdict
+    assert verdict.startswith("No verdict: elsewhere answered 0 of 3 tiles, 3 not asked")
+    gate = hold_to(GateRule(), alone.contender("elsewhere"), None)
+    assert not gate.passed
+    assert "elsewhere may not take over: elsewhere answered 0 of 3 tiles" in gate.text()
+
+
+def test_models_are_compared_on_the_tiles_that_all_of_them_were_asked_about(database: Database) -> None:
+    row = Row(database)
+    for name, missing in (("first", 0), ("second", 2)):
+        run_id = row.run_on({tile: "ok" for place, tile in enumerate(row.tests) if place != missing}, model=name)
+        row.answer(run_id, row.tests[1], 0)
+    with database.write() as connection:
+        project = change_settings(connection, row.project, answered_share=0.6)
+        comparison = compare_models(connection, project, ["first", "second"])
+    assert comparison.tiles == (row.tests[1].address,)
+    assert comparison.left_out == (row.tests[0].address, row.tests[2].address)
+    assert [each.evaluation.overall.fn for each in comparison.contenders] == [1, 1]
+    notes = weigh(comparison, Assumptions(GUESSED)).notes
+    assert any(each.startswith("2 tiles of 3 finished ones are left out") for each in notes)
 
 
 def test_the_command_prints_a_table_and_the_verdict(
@@ -191,6 +250,7 @@ def test_the_command_prints_a_table_and_the_verdict(
         (["--wage", "-1"], "-1 cannot be the wage"),
         (["--volume", "0"], "0 is not a volume"),
         (["--figure", "beauty"], "'beauty' is not a figure"),
+        (["--figure", "count_error"], "'count_error' is no quality to judge by"),
         (["--split", "half"], "'half' is not a split"),
     ],
 )

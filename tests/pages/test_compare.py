@@ -151,7 +151,7 @@ def test_a_click_makes_no_new_comparison(town: Town, monkeypatch: pytest.MonkeyP
 def test_the_address_says_which_models_and_which_part(town: Town) -> None:
     app = page(town.project, "Money", model=["tuned", "base"])
     assert app.multiselect(key="models").value == ["tuned", "base"]
-    assert table(app, "training, USD")["model"].tolist() == ["tuned", "base"]
+    assert table(app, "training, USD")["model"].tolist() == ["tuned", "base", "no model, drawn by hand"]
 
 
 def test_runs_that_asked_in_different_ways_are_offered_one_by_one(town: Town) -> None:
@@ -198,12 +198,12 @@ def test_money_follows_the_inputs(town: Town) -> None:
     app.number_input(key="cost_tuned").set_value(9.0).run()
     cheap = app.info[0].value
     assert "tuned" in cheap
-    assert table(app, "training, USD")["USD / 1,000 tiles"].tolist() == ["1.00", "9.00"]
+    assert table(app, "training, USD")["USD / 1,000 tiles"].tolist() == ["1.00", "9.00", "0.00"]
     app.number_input(key="volume").set_value(20_000).run()
     assert "20,000 tiles" in app.info[0].value
     app.number_input(key="wage").set_value(0.0).run()
     assert not app.exception
-    assert "Keep base" in app.info[0].value
+    assert "Draw by hand" in app.info[0].value  # people cost nothing, the models do
 
 
 def test_the_map_and_the_worst_tiles_lead_into_review(town: Town, went: list[tuple[str, dict[str, str]]]) -> None:
@@ -254,6 +254,11 @@ def test_a_candidate_takes_over_and_the_one_before_comes_back_in_one_click(town:
     for name in ("base", "tuned"):
         app.selectbox(key="candidate_model").set_value(name).run()
         app.button(key="try_candidate").click().run()
+        if name == "base":
+            assert "Against it speaks: base is worse than tuned" in told(app)
+            assert app.button(key="promote").disabled
+            app.checkbox(key="promote_confirmed").check().run()
+        assert "It rests on 12 finished test tiles" in told(app)
         app.button(key="promote").click().run()
         assert not app.exception
         assert f"{name} is the current model" in told(app).replace("**", "")
