@@ -92,6 +92,13 @@ def imagery(
     training: Annotated[
         bool | None, typer.Option("--training/--no-training", help="Whether the terms allow training on it.")
     ] = None,
+    leave: Annotated[
+        bool | None,
+        typer.Option(
+            "--leave/--no-leave",
+            help="Whether the terms allow sending pictures to other parties' servers; else as --training.",
+        ),
+    ] = None,
     bounds: Annotated[
         str | None, typer.Option(metavar="W,S,E,N", help="Degrees: only tiles there; a server's tiles need it.")
     ] = None,
@@ -111,6 +118,7 @@ def imagery(
             licence=licence,
             attribution=attribution,
             may_train=training,
+            may_leave=leave,
             bounds=area,
             progress=report,
         )

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     user: str = Field(default_factory=_system_account)
     port: int = 8501
     sample: bool = True
+    own_hosts: str = ""
 
     @cached_property
     def database(self) -> str:
@@ -38,6 +39,11 @@ class Settings(BaseSettings):
     def data_folder(self) -> Path:
         """`data` as an absolute path without links."""
         return self.data.resolve()
+
+    @cached_property
+    def own_host_names(self) -> frozenset[str]:
+        """Hosts of the user's own, by name in lower case: pictures sent there have not left to another party."""
+        return frozenset(name.strip().lower() for name in self.own_hosts.split(",") if name.strip())
 
     @property
     def imagery_folder(self) -> Path:

@@ -22,6 +22,7 @@ from pages.links import plain
 
 VECTOR_TYPES = ["geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"]
 IMAGERY_TYPES = ["tif", "tiff"]
+MAY_LEAVE = {"where training is allowed": None, "yes": True, "no": False}
 
 
 def ask_project() -> None:
@@ -63,6 +64,12 @@ def ask_imagery(found: Context) -> None:
         attribution = st.text_input("Attribution, shown on the map", key="imagery_attribution")
         licence = st.text_input("Licence", key="imagery_licence", placeholder="CC BY 4.0")
         may_train = st.checkbox("Its terms allow training models", value=True, key="imagery_may_train")
+        may_leave = st.selectbox(
+            "Pictures may be sent to other parties, such as a chat model's server",
+            list(MAY_LEAVE),
+            key="imagery_may_leave",
+            help="Where not, models elsewhere are not asked about its tiles, and nothing of it is uploaded or bundled.",
+        )
         bounds = st.text_input(
             "Bounds, only needed for a server",
             key="imagery_bounds",
@@ -79,6 +86,7 @@ def ask_imagery(found: Context) -> None:
                         licence=licence or None,
                         attribution=attribution or None,
                         may_train=may_train,
+                        may_leave=MAY_LEAVE[may_leave],
                         bounds=parse_bounds(bounds) if bounds.strip() else None,
                         progress=progress,
                     )

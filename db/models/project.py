@@ -63,7 +63,9 @@ class FeatureClass(Base):
 class Imagery(Base):
     """Where pixels come from. `info` is what `imagery.source.SourceInfo` says of the source.
 
-    `withdrawn_at`: its import was taken back, and no tile has it any more; datasets may still name it.
+    may_train   its terms allow models to be trained on it
+    may_leave   its terms allow pictures of it to be sent to servers of other parties
+    withdrawn_at    its import was taken back, and no tile has it any more; datasets may still name it.
     """
 
     __tablename__ = "imagery"
@@ -77,6 +79,7 @@ class Imagery(Base):
     attribution: Mapped[str] = mapped_column(default="")
     licence: Mapped[str] = mapped_column(default="")
     may_train: Mapped[bool] = mapped_column(default=True)
+    may_leave: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     withdrawn_at: Mapped[datetime | None]
 

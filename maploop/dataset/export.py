@@ -1,6 +1,6 @@
 """Exporting a frozen dataset: the same dataset gives the same bytes in every format, whole or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from maploop.dataset.card import card_of
 from maploop.dataset.datasets import DatasetView, Progress, freeze, imagery_sources, load_dataset
 from maploop.dataset.formats import Format, format_named
 from maploop.dataset.job import ExportCancelledError, ExportedFile, Job, tiles_are
-from maploop.dataset.manifest import imageless_tiles, untrainable_tiles, versions
+from maploop.dataset.manifest import imageless_tiles, tiles_that_stay, untrainable_tiles, versions
 from maploop.dataset.reading import Sources
 from maploop.dataset.snapshot import SPLITS, Indices, Snapshot
 from maploop.dataset.split import Split
 from maploop.dataset.staging import put_in_place, staged
 from maploop.errors import InputError, LicenceError
+from maploop.imagery.sharing import imagery_that_stays_among
 
 __all__ = ["ExportCancelledError", "ExportReport", "check_request", "export", "freeze"]
 
@@ -100,7 +101,7 @@ def write_export(
     """Write a dataset as `export` does, in a format that need not be one of those with a name."""
     wanted, target = _split_named(split), _place(out, format)
     snapshot = dataset.snapshot()
-    tiles, refused = _tiles(snapshot, format, with_images, wanted)
+    tiles, refused = _tiles(snapshot, format, with_images, wanted, _imagery_that_stays(database, snapshot, format))
     with staged(target) as folder:
         job = Job(
             dataset_id=dataset.id,
@@ -163,13 +164,21 @@ def _place(out: Path | str, format: Format) -> Path:
     return target
 
 
+def _imagery_that_stays(database: Database, snapshot: Snapshot, format: Format) -> dict[int, str]:
+    if not format.shared:
+        return {}
+    with database.read() as connection:
+        return imagery_that_stays_among(connection, [each.id for each in snapshot.imagery])
+
+
 def _tiles(
-    snapshot: Snapshot, format: Format, with_images: bool, split: Split | None
+    snapshot: Snapshot, format: Format, with_images: bool, split: Split | None, stays: Mapping[int, str]
 ) -> tuple[dict[Split, Indices], dict[str, list[str]]]:
     """Indices of the tiles that go in, by split, and those that do not, by reason. Raises LicenceError, InputError."""
     refused: dict[str, list[str]] = {}
     if format.training:
         refused |= untrainable_tiles(snapshot)
+    refused |= tiles_that_stay(snapshot, stays)
     barred = len(refused) > 0
     if format.pictures or with_images:
         refused |= imageless_tiles(snapshot)

@@ -20,6 +20,7 @@ class Format:
 
     training    it is made for training: tiles whose imagery forbids that stay out
     pictures    it holds images: tiles without imagery stay out
+    shared      its files are made to be handed to another party: tiles whose imagery forbids that stay out
     suffix      of its one file; empty when it has several
     """
 
@@ -28,6 +29,7 @@ class Format:
     write: Callable[[Job], None]
     training: bool = False
     pictures: bool = False
+    shared: bool = False
     suffix: str = ""
 
 

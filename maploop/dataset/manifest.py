@@ -1,5 +1,6 @@
 """What is known of a dataset beside its files: counts, prompt, imagery, people, agreement, versions."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, func, select
 from db.models import Audit, Tile
 from maploop.dataset.selection import Scope, chosen
 from maploop.dataset.snapshot import NOBODY, SPLITS, Snapshot
+from maploop.imagery.sharing import reason_to_stay
 from maploop.project import ProjectView
 from maploop.quality.agreement import results_of
 
@@ -112,6 +114,16 @@ def untrainable_tiles(snapshot: Snapshot) -> dict[str, list[str]]:
             tiles = np.flatnonzero(snapshot.tiles.imagery == index).tolist()
             reason = f"the terms of {each.name} forbid training"
             reasons.setdefault(reason, []).extend(str(snapshot.tile(tile)) for tile in tiles)
+    return reasons
+
+
+def tiles_that_stay(snapshot: Snapshot, stays: Mapping[int, str]) -> dict[str, list[str]]:
+    """Return tiles, by reason, of imagery whose pictures may not be sent to other parties: ids with public names."""
+    reasons: dict[str, list[str]] = {}
+    for index, each in enumerate(snapshot.imagery):
+        if each.id in stays:
+            tiles = np.flatnonzero(snapshot.tiles.imagery == index).tolist()
+            reasons.setdefault(reason_to_stay(stays[each.id]), []).extend(str(snapshot.tile(tile)) for tile in tiles)
     return reasons
 
 

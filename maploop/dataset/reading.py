@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from maploop.dataset.snapshot import (
     TileColumns,
 )
 from maploop.errors import ConflictError, ImageryError
-from maploop.imagery.info import ImagerySource
+from maploop.imagery.info import ImagerySource, imagery_name
 from maploop.project import ProjectView
 
 Sources = Callable[[int], ImagerySource]  # opens the imagery of an id
@@ -145,11 +144,6 @@ def _imagery(connection: Connection, ids: set[int], sources: Sources) -> list[Sn
         )
         for row in rows
     ]
-
-
-def imagery_name(location: str) -> str:
-    """How imagery is called in public: its file or folder name, or its host."""
-    return urlsplit(location).hostname or location if "://" in location else location.rstrip("/").rpartition("/")[2]
 
 
 def _fingerprint(imagery_id: int, sources: Sources) -> str:

@@ -77,7 +77,7 @@ def shelve(
             database,
             dataset.id,
             format,
-            _folder(dataset, format),
+            export_folder(dataset, format),
             with_images=coco_images and format == "coco",
             sources=sources,
             progress=progress,
@@ -88,13 +88,15 @@ def shelve(
 
 def stored_exports(dataset: DatasetView) -> list[StoredExport]:
     """What lies on a dataset's shelf, in the order of the formats."""
-    found = []
-    for format in FORMATS:
-        manifest = _folder(dataset, format) / MANIFEST
-        if manifest.is_file():
-            found.append(StoredExport(format, manifest.parent, orjson.loads(manifest.read_bytes())))
-    return found
+    return [stored for format in FORMATS if (stored := stored_export(dataset, format)) is not None]
 
 
-def _folder(dataset: DatasetView, format: str) -> Path:
+def stored_export(dataset: DatasetView, format: str) -> StoredExport | None:
+    """Return the stored export of a format by name, None when there is none."""
+    manifest = export_folder(dataset, format) / MANIFEST
+    return StoredExport(format, manifest.parent, orjson.loads(manifest.read_bytes())) if manifest.is_file() else None
+
+
+def export_folder(dataset: DatasetView, format: str) -> Path:
+    """Return the folder where a dataset's export of a format is stored."""
     return dataset.folder / "exports" / format

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from db.models import Feature, Imagery, Tile, TileFeature
-from maploop.dataset.reading import imagery_name
 from maploop.dataset.selection import ANNOTATED, Scope, chosen, held_out, second_looks, why_nothing
 from maploop.dataset.snapshot import SPLITS
 from maploop.dataset.split import Split
+from maploop.imagery.info import imagery_name
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,11 @@ class SourceInfo:
 
 
 _ADAPTER = TypeAdapter(SourceInfo)
+
+
+def imagery_name(location: str) -> str:
+    """How imagery is called in public: its file or folder name, or its host."""
+    return urlsplit(location).hostname or location if "://" in location else location.rstrip("/").rpartition("/")[2]
 
 
 class ImagerySource(Protocol):

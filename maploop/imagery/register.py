@@ -44,13 +44,15 @@ def register_imagery(
     licence: str | None = None,
     attribution: str | None = None,
     may_train: bool | None = None,
+    may_leave: bool | None = None,
     bounds: Bounds | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Make imagery known to a project, with a row for every tile it covers -> the `import` answer of the CLI.
 
-    Nothing is copied. The same location again refreshes what is known of it; texts and `may_train` that are not given
-    stay (at first: what the file says, no licence, training allowed). `bounds` (EPSG:4326) narrow what is listed; of a
+    Nothing is copied. The same location again refreshes what is known of it; texts and rights that are not given
+    stay (at first: what the file says, no licence, training allowed, and pictures may be sent to other parties where
+    training is allowed). `bounds` (EPSG:4326) narrow what is listed; of a
     server nothing is listed without them, its tiles come with the features. A tile keeps the imagery it has.
     Raises ImageryError, InputError.
     """
@@ -64,7 +66,7 @@ def register_imagery(
     tiles = [] if remote and bounds is None else _listed(info, project.zoom, bounds)
     if remote and bounds is not None:
         info = replace(info, bounds=bounds)
-    told = {"licence": licence, "attribution": attribution, "may_train": may_train}
+    told = {"licence": licence, "attribution": attribution, "may_train": may_train, "may_leave": may_leave}
     progress("Writing")
     with database.write() as connection:
         lock_project(connection, project.id)
@@ -113,6 +115,7 @@ def _keep(connection: Connection, project: ProjectView, info: SourceInfo, told: 
         connection.execute(update(Imagery).where(Imagery.id == found).values(**values))
         return found, True
     values.setdefault("attribution", info.attribution[:MAX_TEXT])
+    values.setdefault("may_leave", values.get("may_train", True))
     statement = insert(Imagery).values(project_id=project.id, location=info.location, **values).returning(Imagery.id)
     return connection.execute(statement).scalar_one(), False
 

@@ -1,4 +1,4 @@
-"""Which tiles a run is about: given ones, all, those not reviewed yet, a split, and of these the most worth knowing."""
+"""Choose the tiles of a run: given, all, unreviewed or finished ones, of a split, the most worth knowing of these."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from maploop.errors import InputError, NotFoundError
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView
 
-Scope = Literal["unreviewed", "all"]
+Scope = Literal["unreviewed", "finished", "all"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 _UNREVIEWED = ("open", "returned")
 _FAR: Final = 8.0  # tiles; farther from known ground than this is hardly more unknown
@@ -27,15 +27,29 @@ _FAR: Final = 8.0  # tiles; farther from known ground than this is hardly more u
 class TileChoice:
     """What a run is to cover.
 
-    scope, split    tiles with imagery: those nobody finished, or all; of one split only, when it is named
-    most            so many of them at most, those most worth knowing
-    given           these very tiles; scope, split and `most` then do not matter
+    scope   tiles with imagery that nobody finished, that somebody finished, or all. None: unreviewed ones, and where
+            a split is named the finished ones, which are those that can be learned from and measured on
+    split   of this split only
+    most    so many of them at most, those most worth knowing
+    given   these very tiles; scope, split and `most` then do not matter
     """
 
-    scope: Scope = "unreviewed"
+    scope: Scope | None = None
     split: Split | None = None
     most: int | None = None
     given: Sequence[Tile] = ()
+
+    @property
+    def effective_scope(self) -> Scope:
+        """The scope in force."""
+        return self.scope or ("finished" if self.split else "unreviewed")
+
+    def to_text(self) -> str:
+        """Name the tiles in words, to follow a number: `finished tiles of the test split`."""
+        if self.given:
+            return "given tiles"
+        words = {"unreviewed": "unreviewed tiles", "finished": "finished tiles", "all": "tiles with imagery"}
+        return words[self.effective_scope] + (f" of the {self.split} split" if self.split else "")
 
 
 def split_named(text: str) -> Split:
@@ -58,8 +72,10 @@ def choose_tiles(
         raise InputError(msg)
     condition = (TileRow.project_id == project.id) & (TileRow.z == project.zoom) & TileRow.imagery_id.is_not(None)
     if not choice.given:
-        if choice.scope == "unreviewed" and choice.split is None:
+        if choice.effective_scope == "unreviewed":
             condition &= TileRow.status.in_(_UNREVIEWED)
+        if choice.effective_scope == "finished":
+            condition &= TileRow.status.not_in(_UNREVIEWED)
         if choice.split is not None:
             condition &= TileRow.split == choice.split
     rows = connection.execute(

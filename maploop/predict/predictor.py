@@ -22,6 +22,7 @@ FailureKind = Literal[
     "server",  # the server failed
     "unreachable",  # no server there
     "waiting",  # another model is to predict the tile first
+    "licence",  # the terms of the imagery do not allow it to be sent there
 ]
 
 

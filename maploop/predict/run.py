@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from db.models import Run
+from db.models import Model, Run
 from maploop.database import Database
 from maploop.errors import ConflictError, MaploopError
 from maploop.predict.choosing import TileChoice
+from maploop.predict.destination import imagery_that_stays_here
 from maploop.predict.history import RunView, load_run
 from maploop.predict.models import ModelView
 from maploop.predict.outcomes import feature_table
@@ -125,12 +126,13 @@ def carry_out(
     worker = new_worker()
     with database.write() as connection:
         model_id = _checked(connection, run_id, predictor)
+        stays = _imagery_that_stays(connection, project, model_id)
         pending, done = take_run(connection, project, run_id, worker, resume=resume)
     status, error = "failed", "It stopped without saying why."
     with _RunPulse(database, run_id, worker, lambda: cancelled() or put_down()) as pulse:
         try:
             with database.read() as connection:
-                source_of = source_of_tile(connection, project, sources or sources_of(database))
+                source_of = source_of_tile(connection, project, sources or sources_of(database), stays=stays)
             desk = _Desk(database, project, run_id, model_id, worker, predictor, hear, len(pending) + len(done))
             assignment = Assignment(
                 tiles=pending,
@@ -182,6 +184,11 @@ def _checked(connection: Connection, run_id: int, predictor: Predictor) -> int:
         msg = f"Run {run_id} was begun with another prompt than the project has now: begin a new one."
         raise ConflictError(msg)
     return row.model_id if row else 0
+
+
+def _imagery_that_stays(connection: Connection, project: ProjectView, model_id: int) -> dict[int, str]:
+    row = connection.execute(select(Model.backend, Model.parameters).where(Model.id == model_id)).one_or_none()
+    return imagery_that_stays_here(connection, project, row.backend, row.parameters) if row else {}
 
 
 class _Desk:

@@ -6,8 +6,9 @@ process is seen to be gone, anybody may take the run up where it was left.
 
 import os
 import socket
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -21,6 +22,7 @@ from db.types import utc_now
 from maploop.errors import ConflictError, NotFoundError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.choosing import TileChoice, choose_tiles
+from maploop.predict.destination import imagery_that_stays_here, names_of, tiles_that_stay
 from maploop.predict.models import ModelView
 from maploop.predict.predictor import Outcome
 from maploop.project import ProjectView
@@ -32,20 +34,48 @@ IN_APP: Final = {"started_in": "app"}  # among a run's parameters: the app carri
 
 
 @dataclass(frozen=True)
-class BegunRun:
-    """A run made, with its tiles; None when nothing was left to do. `known`: tiles this model has predicted already."""
+class UnderWay:
+    """Tiles that an earlier run of the same model and question is at work on; `where`: part of a sentence."""
 
-    run_id: int | None
+    run_id: int
     tiles: int
-    known: int
+    where: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as the CLI prints them."""
+        return {"run": self.run_id, "tiles": self.tiles, "where": self.where}
+
+    def to_text(self) -> str:
+        """One sentence for people."""
+        tiles = "1 tile" if self.tiles == 1 else f"{self.tiles:,} tiles"
+        return f"Run {self.run_id} is at work on {tiles} of these {self.where}: wait for it, or cancel it."
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """What a run would be about: tiles by row id. `known`: tiles of the choice this model has predicted already."""
+    """The tiles that a run would predict, and those that it would not, although they were chosen.
+
+    tiles       row id -> address
+    known       tiles that the model has predicted already, to the same question
+    under_way   tiles that another run is at work on
+    left_out    tiles that may not be shown to the model, `z/x/y` by reason
+    """
 
     tiles: dict[int, Tile]
     known: int
+    under_way: tuple[UnderWay, ...] = ()
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BegunRun:
+    """A run made, with its tiles; no id when nothing was left to do. The rest is as in `PlannedRun`."""
+
+    run_id: int | None
+    tiles: int
+    known: int
+    under_way: tuple[UnderWay, ...] = ()
+    left_out: dict[str, list[str]] = field(default_factory=dict)
 
 
 def plan_run(
@@ -57,11 +87,21 @@ def plan_run(
     prompt_hash: str = "",
     again: bool = False,
 ) -> PlannedRun:
-    """The tiles that `begin_run` would begin with now. Raises InputError, NotFoundError."""
-    known = frozenset[int]() if again else _predicted(connection, model, prompt_hash)
-    chosen = choose_tiles(connection, project, choice, known)
-    everything = TileChoice(choice.scope, choice.split, None, choice.given)
-    return PlannedRun(chosen, len(known & set(choose_tiles(connection, project, everything))) if known else 0)
+    """Plan the run that `begin_run` would begin now. Raises InputError, NotFoundError."""
+    everything = choose_tiles(connection, project, replace(choice, most=None))
+    stays = imagery_that_stays_here(connection, project, model.backend, model.parameters)
+    refused = tiles_that_stay(connection, everything, stays)
+    barred = {key for tiles in refused.values() for key in tiles}
+    taken = {} if again else _taken(connection, model, prompt_hash)
+    mine = {key: run for key, run in taken.items() if key in everything and key not in barred}
+    chosen = choose_tiles(connection, project, choice, frozenset(taken) | barred)
+    at_work = Counter(run for run in mine.values() if run is not None)
+    return PlannedRun(
+        chosen,
+        known=len(mine) - at_work.total(),
+        under_way=tuple(UnderWay(run, count, _where(connection, run)) for run, count in sorted(at_work.items())),
+        left_out=names_of(refused),
+    )
 
 
 def begin_run(
@@ -82,7 +122,7 @@ def begin_run(
     lock_project(connection, project.id)
     planned = plan_run(connection, project, model, choice, prompt_hash=prompt_hash, again=again)
     if not planned.tiles:
-        return BegunRun(None, 0, planned.known)
+        return BegunRun(None, 0, planned.known, planned.under_way, planned.left_out)
     count = len(planned.tiles)
     run_id = connection.execute(
         insert(Run)
@@ -115,13 +155,14 @@ def begin_run(
             "seconds": [0.0] * count,
         },
     )
-    return BegunRun(run_id, count, planned.known)
+    return BegunRun(run_id, count, planned.known, planned.under_way, planned.left_out)
 
 
-def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> frozenset[int]:
-    """Ids of tiles that need no asking: done, or being done by a worker that is alive or will come, or by a server.
+def _taken(connection: Connection, model: ModelView, prompt_hash: str) -> dict[int, int | None]:
+    """Return ids of tiles that need no asking: with the run at work on them, None for those that are done.
 
-    A run that was cancelled may have asked about any of its tiles until its worker has ended.
+    At work is a worker that is alive or will come, or a server with a batch. A run that was cancelled may have asked
+    about any of its tiles until its worker has ended.
     """
     under_way = [
         row.id
@@ -133,7 +174,7 @@ def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> fr
         if (row.status == "running" and is_in_app(row.parameters)) or is_alive(row.worker, row.beat_at)
     ]
     rows = connection.execute(
-        select(RunTile.tile_id)
+        select(RunTile.tile_id, RunTile.status, Run.id)
         .join(Run, Run.id == RunTile.run_id)
         .where(
             Run.model_id == model.id,
@@ -142,7 +183,7 @@ def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> fr
         )
     )
     at_server = connection.execute(
-        select(BatchTile.tile_id)
+        select(BatchTile.tile_id, Run.id)
         .join(Batch, Batch.id == BatchTile.batch_id)
         .join(Run, Run.id == Batch.run_id)
         .join(RunTile, (RunTile.run_id == Run.id) & (RunTile.tile_id == BatchTile.tile_id))
@@ -153,7 +194,23 @@ def _predicted(connection: Connection, model: ModelView, prompt_hash: str) -> fr
             RunTile.status == "pending",
         )
     )
-    return frozenset(rows.scalars()) | frozenset(at_server.scalars())
+    taken: dict[int, int | None] = {row.tile_id: row.id for row in at_server}
+    done = set()
+    for row in rows:
+        if row.status == "ok":
+            done.add(row.tile_id)
+        else:
+            taken[row.tile_id] = row.id
+    return {**taken, **dict.fromkeys(done)}
+
+
+def _where(connection: Connection, run_id: int) -> str:
+    """Say where a run is at work: part of a sentence."""
+    row = connection.execute(select(Run.worker, Run.beat_at, Run.parameters).where(Run.id == run_id)).one()
+    if is_alive(row.worker, row.beat_at):
+        host, process, _ = row.worker.rsplit(":", 2)
+        return f"in process {process} on {host}"
+    return "in the app, which waits to begin" if is_in_app(row.parameters) else "in a batch at the server"
 
 
 def new_worker() -> str:

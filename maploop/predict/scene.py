@@ -1,27 +1,32 @@
 """The pixels around a project's tiles: which imagery covers each, opened once a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
+from types import MappingProxyType
 
 from sqlalchemy import Connection, select
 
 from db.models import Imagery
 from db.models import Tile as TileRow
 from maploop.database import Database
+from maploop.errors import LicenceError
 from maploop.imagery.info import ImagerySource, SourceInfo
+from maploop.imagery.sharing import reason_to_stay
 from maploop.imagery.source import open_source
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView
 
 Sources = Callable[[int], ImagerySource]  # opens the imagery of an id
+_ALL_MAY_LEAVE: Mapping[int, str] = MappingProxyType({})
 
 
 def source_of_tile(
-    connection: Connection, project: ProjectView, sources: Sources
+    connection: Connection, project: ProjectView, sources: Sources, *, stays: Mapping[int, str] = _ALL_MAY_LEAVE
 ) -> Callable[[Tile], ImagerySource | None]:
     """A function that answers the imagery of a tile of the working zoom, None where there is none.
 
-    What it answers is as the connection sees it now; opening imagery may raise ImageryError.
+    What it answers is as the connection sees it now; opening imagery may raise ImageryError. Tiles of imagery that
+    `stays`, ids with public names, raise LicenceError: pictures of it may not go where the model is.
     """
     covered = {
         (row.x, row.y): row.imagery_id
@@ -34,6 +39,9 @@ def source_of_tile(
 
     def source_of(tile: Tile) -> ImagerySource | None:
         imagery_id = covered.get((tile.x, tile.y))
+        if imagery_id is not None and imagery_id in stays:
+            msg = f"{tile} is not sent: {reason_to_stay(stays[imagery_id])}."
+            raise LicenceError(msg)
         return None if imagery_id is None else sources(imagery_id)
 
     return source_of

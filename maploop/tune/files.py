@@ -12,14 +12,21 @@ from maploop.contract import Contract
 from maploop.database import Database
 from maploop.dataset.check import CheckReport, check_openai_jsonl
 from maploop.dataset.datasets import DatasetView
+from maploop.dataset.export import write_export
+from maploop.dataset.formats import FORMATS, Format
 from maploop.dataset.reading import Sources
-from maploop.dataset.shelf import StoredExport, shelve, stored_exports
+from maploop.dataset.shelf import StoredExport, export_folder, stored_export
 from maploop.dataset.tokens import line_tokens
+from maploop.dataset.writers.openai import write_openai
 from maploop.errors import ConflictError
+from maploop.imagery.sharing import imagery_that_stays_among, is_own_server
 from maploop.tokens import image_tokens
 from maploop.tune.plan import TrainingFile
 
-FORMAT: Final = "openai"
+OPENAI: Final = "openai"
+UPLOAD: Final = Format(
+    "upload", "OpenAI vision fine-tuning, for upload", write_openai, training=True, pictures=True, shared=True
+)
 FILES: Final[dict[Literal["train", "validation"], str]] = {
     "train": "train.jsonl",
     "validation": "validation.jsonl",
@@ -37,22 +44,38 @@ class CountedFile:
 def written_files(
     database: Database,
     dataset: DatasetView,
+    base_url: str,
     *,
     sources: Sources | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> StoredExport:
-    """The export of a dataset for a server's training; written when it is not there, or not what it was.
+    """The export of a dataset for a training at a server; written when it is not there, or not what it was.
 
-    Raises LicenceError when no tile may be trained on, InputError, ImageryError, ConflictError.
+    Tiles whose imagery may not be sent to other parties are not among it, unless the server is one's own. Raises
+    LicenceError when no tile may be trained on or sent, InputError, ImageryError, ConflictError.
     """
-    stored = _stored(dataset)
+    format, folder = _format(database, dataset, base_url)
+    stored = stored_export(dataset, folder)
     if stored is None or not _is_whole(stored):
-        shelve(database, dataset, [FORMAT], sources=sources, progress=progress)
-        stored = _stored(dataset)
+        write_export(database, dataset, format, export_folder(dataset, folder), sources=sources, progress=progress)
+        stored = stored_export(dataset, folder)
     if stored is None:
         msg = f"The files of dataset {dataset.id[:12]} are gone again: is the datasets folder being cleared?"
         raise ConflictError(msg)
     return stored
+
+
+def _format(database: Database, dataset: DatasetView, base_url: str) -> tuple[Format, str]:
+    """The plain export, unless some of its pictures may not go where the server is; and the folder it is stored in.
+
+    The folder names the imagery that stays, so that files written under other terms are never taken for these.
+    """
+    if not is_own_server(base_url):
+        with database.read() as connection:
+            stays = imagery_that_stays_among(connection, [each.id for each in dataset.snapshot().imagery])
+        if stays:
+            return UPLOAD, "-".join([UPLOAD.name, *map(str, stays)])
+    return FORMATS[OPENAI], OPENAI
 
 
 def count_files(stored: StoredExport, contract: Contract, base: str) -> list[CountedFile]:
@@ -71,23 +94,20 @@ def count_files(stored: StoredExport, contract: Contract, base: str) -> list[Cou
 def confirmed_file(
     database: Database,
     dataset: DatasetView,
+    base_url: str,
     split: Literal["train", "validation"],
     sha256: str,
     sources: Sources | None,
 ) -> Path:
     """The file that somebody has confirmed by its hash. Raises ConflictError when it would be another one now."""
-    path = written_files(database, dataset, sources=sources).folder / FILES[split]
+    path = written_files(database, dataset, base_url, sources=sources).folder / FILES[split]
     if not path.is_file() or sha256_of(path) != sha256:
         msg = (
-            f"The {split} file of dataset {dataset.id[:12]} is not the one that was confirmed, as another version of "
-            "Maploop writes other bytes: nothing was sent; begin a new training."
+            f"The {split} file of dataset {dataset.id[:12]} is not the one that was confirmed: another version of "
+            "Maploop writes other bytes, or rights in its imagery have changed. Nothing was sent; begin a new training."
         )
         raise ConflictError(msg)
     return path
-
-
-def _stored(dataset: DatasetView) -> StoredExport | None:
-    return next((each for each in stored_exports(dataset) if each.format == FORMAT), None)
 
 
 def _is_whole(stored: StoredExport) -> bool:

@@ -177,7 +177,7 @@ class HostedJob:
         if file_id is not None and not self.remote.has_file(file_id):
             file_id = None
         if file_id is None:
-            path = confirmed_file(self.database, self.dataset, split, sha256, self.sources)
+            path = confirmed_file(self.database, self.dataset, self._load().base_url, split, sha256, self.sources)
             size = path.stat().st_size
             file_id = self.remote.find_file(sha256, size)
             if file_id is None:

@@ -148,7 +148,7 @@ class _Desk:
         found = checks.check_base(remote, url, base, today)
         files = []
         try:
-            stored = written_files(self.database, self.dataset, sources=sources, progress=progress)
+            stored = written_files(self.database, self.dataset, url, sources=sources, progress=progress)
         except LicenceError as error:
             found.append(Check("stop", "licence", str(error)))
         else:

@@ -24,6 +24,7 @@ FAILURES = {
     "timeout": "the server took too long",
     "server": "the server failed",
     "unreachable": "the server was not there",
+    "licence": "the terms of the imagery keep it here",
 }
 REPORTED = {
     "imported": "features stored",

@@ -31,9 +31,13 @@ def test_unreviewed_tiles_are_those_open_or_returned(database: Database, project
     assert len(chosen(database, project, TileChoice("all"))) == TILES
 
 
-def test_a_split_means_all_its_tiles_whatever_their_status(database: Database, project: ProjectView) -> None:
+def test_a_split_means_its_finished_tiles_unless_told_otherwise(database: Database, project: ProjectView) -> None:
     change(database, TILES - 1, status="approved")
-    assert set(chosen(database, project, TileChoice(split="test"))) == {tile_at(TILES - 2), tile_at(TILES - 1)}
+    change(database, 0, status="complete")
+    assert chosen(database, project, TileChoice(split="test")) == [tile_at(TILES - 1)]
+    assert chosen(database, project, TileChoice("unreviewed", "test")) == [tile_at(TILES - 2)]
+    assert set(chosen(database, project, TileChoice("all", "test"))) == {tile_at(TILES - 2), tile_at(TILES - 1)}
+    assert set(chosen(database, project, TileChoice("finished"))) == {tile_at(0), tile_at(TILES - 1)}
 
 
 def test_given_tiles_are_these_and_no_others(database: Database, project: ProjectView) -> None:

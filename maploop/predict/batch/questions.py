@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from maploop.contract import Contract, picture_of
+from maploop.contract import Contract
 from maploop.errors import ImageryError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.chat.request import Abilities, abilities_of, chat_request, without_what_is_refused
-from maploop.predict.chat.shots import Shots
+from maploop.predict.chat.shots import Shots, tile_picture
 from maploop.predict.predictor import Assignment, Failure
 from maploop.prices import Price
 
@@ -31,10 +31,9 @@ class Questions:
     def body(self, tile: Tile, assignment: Assignment) -> Mapping[str, Any] | Failure:
         """The body of a request about a tile, or why there is none. Raises MaploopError when no tile can be asked."""
         try:
-            source = assignment.source_of(tile)
-            if source is None:
-                return Failure("imagery", "The tile has no imagery any more.")
-            image = picture_of(source, tile, self.contract)
+            image = tile_picture(tile, assignment, self.contract)
+            if isinstance(image, Failure):
+                return image
             shots = self.shots.of(tile, assignment)
         except ImageryError as error:
             return Failure("imagery", str(error))

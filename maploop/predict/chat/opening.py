@@ -22,6 +22,7 @@ from maploop.predict.chat.predictor import ChatPredictor
 from maploop.predict.chat.server import open_server
 from maploop.predict.chat.shots import AlikeShots, NoShots, SameShots, Shots
 from maploop.predict.chat.shown import Pool, gather_pool, keep_pool, open_pool
+from maploop.predict.destination import imagery_that_stays_here
 from maploop.predict.embedding import Eyes, embedder_named
 from maploop.predict.models import ModelView
 from maploop.predict.scene import Sources, sources_of
@@ -184,7 +185,8 @@ def _gathered(
     contract = ChatParameters.of(model.parameters).contract(project)
     most = None if asking.retrieve else asking.shots + 1  # one to spare for a tile that is an example itself
     with database.read() as connection:
-        return gather_pool(connection, project, contract, sources or sources_of(database), most=most)
+        stays = imagery_that_stays_here(connection, project, model.backend, model.parameters)
+        return gather_pool(connection, project, contract, sources or sources_of(database), most=most, stays=stays)
 
 
 def _answer_tokens(database: Database, model: ModelView) -> int | None:

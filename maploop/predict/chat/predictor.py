@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final
 
-from maploop.contract import Contract, picture_of
+from maploop.contract import Contract
 from maploop.errors import ConflictError, ImageryError, MaploopError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.chat.asker import Asked, Asker
 from maploop.predict.chat.budget import Budget
-from maploop.predict.chat.shots import Shots
+from maploop.predict.chat.shots import Shots, tile_picture
 from maploop.predict.predictor import Assignment, Failure, Outcome
 
 IN_A_ROW: Final = 5  # tiles that fail because of the server, after which it is no use to go on
@@ -82,21 +82,20 @@ class ChatPredictor:
             self._budget.give_back(reserved)
             return Asked()
         try:
-            source = assignment.source_of(tile)
-            if source is None:
-                return self._unseen(tile, reserved, "The tile has no imagery any more.")
-            image = picture_of(source, tile, self._contract)
+            image = tile_picture(tile, assignment, self._contract)
+            if isinstance(image, Failure):
+                return self._unseen(tile, reserved, image)
             shots = self._shots.of(tile, assignment)
         except ImageryError as error:
-            return self._unseen(tile, reserved, str(error))
+            return self._unseen(tile, reserved, Failure("imagery", str(error)))
         except MaploopError as error:
             self._budget.give_back(reserved)
             return Asked(fatal=error)
         return self._asker.ask(tile, image, shots, reserved, halt)
 
-    def _unseen(self, tile: Tile, reserved: float, message: str) -> Asked:
+    def _unseen(self, tile: Tile, reserved: float, failure: Failure) -> Asked:
         self._budget.give_back(reserved)
-        return Asked(Outcome(tile, failure=Failure("imagery", message)))
+        return Asked(Outcome(tile, failure=failure))
 
 
 class _Ledger:

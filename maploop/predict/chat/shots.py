@@ -8,15 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maploop.contract import Contract, picture_of
-from maploop.errors import ConflictError, ImageryError
+from maploop.errors import ConflictError, ImageryError, LicenceError
 from maploop.imagery.cache import MemoryCache
 from maploop.imagery.tilemath import Tile
 from maploop.predict.chat.shown import Example, Pool
 from maploop.predict.embedding import Eyes, most_alike
-from maploop.predict.predictor import Assignment
+from maploop.predict.predictor import Assignment, Failure
 
 Shot = tuple[bytes, str]
 _PICTURE_BYTES = 64_000_000
+
+
+def tile_picture(tile: Tile, assignment: Assignment, contract: Contract) -> bytes | Failure:
+    """Render a tile as the contract wants it, or say why the model cannot be shown it. Raises ImageryError."""
+    try:
+        source = assignment.source_of(tile)
+    except LicenceError as error:
+        return Failure("licence", str(error))
+    return (
+        Failure("imagery", "The tile has no imagery any more.")
+        if source is None
+        else picture_of(source, tile, contract)
+    )
 
 
 class Shots(Protocol):

@@ -5,10 +5,11 @@ written down when it begins; see docs/decisions/examples-of-a-run.md.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from db.models import Feature, TileFeature
 from db.models import Tile as TileRow
 from maploop.contract import Contract, render_answer
 from maploop.errors import ConflictError, ImageryError, InputError, NotFoundError
+from maploop.imagery.sharing import reason_to_stay
 from maploop.imagery.tilemath import Tile
 from maploop.predict.scene import Sources
 from maploop.project import ProjectView
@@ -29,6 +31,7 @@ _REVIEWED: Final = ("complete", "approved")
 _ANNOTATED: Final = ("accept", "correct", "add")
 _FORMAT: Final = 1
 _LOOKED_AT: Final = 400
+_ALL_MAY_LEAVE: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,11 @@ class Pool:
         return orjson.dumps({"format": _FORMAT, "examples": rows})
 
 
-def may_be_shown(project: ProjectView) -> ColumnElement[bool]:
-    """Condition on tiles: of the training split, finished by somebody, with imagery, and with nothing left unsure."""
+def may_be_shown(project: ProjectView, stays: Collection[int] = ()) -> ColumnElement[bool]:
+    """Condition on tiles: of the training split, finished by somebody, with imagery, and with nothing left unsure.
+
+    `stays`: ids of imagery whose pictures may not be sent to the model's server.
+    """
     unsure = (
         select(TileFeature.tile_id)
         .join(Feature, Feature.id == TileFeature.feature_id)
@@ -74,23 +80,32 @@ def may_be_shown(project: ProjectView) -> ColumnElement[bool]:
         & (TileRow.split == LEARN_FROM)
         & TileRow.status.in_(_REVIEWED)
         & TileRow.imagery_id.is_not(None)
+        & TileRow.imagery_id.not_in(list(stays))
         & TileRow.id.not_in(unsure)
     )
 
 
 def gather_pool(
-    connection: Connection, project: ProjectView, contract: Contract, sources: Sources, *, most: int | None = None
+    connection: Connection,
+    project: ProjectView,
+    contract: Contract,
+    sources: Sources,
+    *,
+    most: int | None = None,
+    stays: Mapping[int, str] = _ALL_MAY_LEAVE,
 ) -> Pool:
     """The examples as they are reviewed now: all of them, or `most`, those that show every class first.
 
-    They come in the lasting mixed order of the project's tiles. Raises ConflictError when there is none.
+    They come in the lasting mixed order of the project's tiles. Imagery that `stays`, ids with public names, is not
+    among them: its pictures may not be sent to the model. Raises ConflictError when there is none.
     """
-    among = may_be_shown(project)
+    among = may_be_shown(project, stays)
     if most is not None:  # any few hundred show every class that is not rare
         among = TileRow.id.in_(select(TileRow.id).where(among).order_by(TileRow.shuffle, TileRow.id).limit(_LOOKED_AT))
     examples = list(_examples(connection, project, among, contract, sources))
     if not examples:
-        msg = f"{project.name!r} has no reviewed training tile to show: finish some, or ask without examples."
+        but = "".join(f", and {reason_to_stay(name)}" for name in stays.values())
+        msg = f"{project.name!r} has no reviewed training tile to show{but}: finish some, or ask without examples."
         raise ConflictError(msg)
     return Pool(tuple(examples if most is None else _telling(examples, most)))
 

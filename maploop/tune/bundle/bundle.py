@@ -88,7 +88,14 @@ def make_bundle(
     if suffix_of(called) == "":
         msg = f"{called!r} has no letter or digit that a server could call the model by: choose another name."
         raise InputError(msg)
-    bundle = Format("bundle", "Bundle for trl, ms-swift and LLaMA-Factory", partial(_write, wanted=wanted), True, True)
+    bundle = Format(
+        "bundle",
+        "Bundle for trl, ms-swift and LLaMA-Factory",
+        partial(_write, wanted=wanted),
+        training=True,
+        pictures=True,
+        shared=True,
+    )
     write = partial(write_export, database, dataset, bundle, sources=sources, progress=progress, cancelled=cancelled)
     target = Path(out).expanduser().absolute()
     if target.suffix.lower() != ".zip" or target.is_dir():

@@ -1,0 +1,29 @@
+"""Imagery from before there was a right to leave: that which must not train stays here."""
+
+from alembic import command
+from sqlalchemy import MetaData, insert, select
+
+from db.engine import Database
+from db.models import Imagery
+from db.types import utc_now
+from db.upgrade import alembic_config, upgrade
+
+
+def test_imagery_of_an_older_database_that_must_not_train_stays_here(blank: Database) -> None:
+    config = alembic_config()
+    with blank.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+    with blank.write() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        now = utc_now()
+        project = {"id": 1, "name": "Town", "zoom": 19, "tile_size": 512, "seed": "s", "settings": {}}
+        connection.execute(insert(tables.tables["project"]).values(created_at=now, **project))
+        plain = {"project_id": 1, "kind": "xyz", "info": {}, "attribution": "", "licence": "", "created_at": now}
+        rows = [{"location": "a", "may_train": False, **plain}, {"location": "b", "may_train": True, **plain}]
+        connection.execute(insert(tables.tables["imagery"]), rows)
+    upgrade(blank)
+    with blank.read() as connection:
+        rights = dict(connection.execute(select(Imagery.location, Imagery.may_leave)).tuples().all())
+    assert rights == {"a": False, "b": True}
