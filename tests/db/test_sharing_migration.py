@@ -25,5 +25,5 @@ def test_imagery_of_an_older_database_that_must_not_train_stays_here(blank: Data
         connection.execute(insert(tables.tables["imagery"]), rows)
     upgrade(blank)
     with blank.read() as connection:
-        rights = dict(connection.execute(select(Imagery.location, Imagery.may_leave)).tuples().all())
+        rights = dict(connection.execute(select(Imagery.location, Imagery.may_leave)).all())
     assert rights == {"a": False, "b": True}
