@@ -1,5 +1,6 @@
 """Bring a database to the schema this version knows: made when blank, upgraded after a backup, refused when newer."""
 
+import secrets
 import shutil
 import sqlite3
 import time
@@ -15,8 +16,9 @@ from alembic.util.exc import CommandError
 from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import BUSY_TIMEOUT_SECONDS, Database
+from db.engine import BUSY_TIMEOUT_SECONDS, Database, reason_of
 from db.errors import DatabaseError
+from db.store_file import APPLICATION_ID
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_PAUSE_SECONDS = 0.02
@@ -41,19 +43,22 @@ def _state(database: Database) -> tuple[str | None, bool]:
         with database.read() as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
             return revision, bool(inspect(connection).get_table_names())
-    except (DBAPIError, CommandError) as error:
-        msg = (
-            f"{_name(database)} cannot be read as a database: {_reason(error)}. Restore a backup, or name another file."
-        )
-        raise DatabaseError(msg) from error
+    except (DBAPIError, CommandError, DatabaseError) as error:
+        kind = error.kind if isinstance(error, DatabaseError) else ""
+        if kind not in ("", "damaged"):
+            raise
+        msg = f"{database.name} cannot be read as a database: {_reason(error)}. Restore a backup, or name another file."
+        raise DatabaseError(msg, kind) from error
 
 
-def _name(database: Database) -> str:
-    return database.engine.url.render_as_string(hide_password=True)
+def _reason(error: Exception) -> str:
+    """The driver's own word, also for an error that was put in ours."""
+    return reason_of(_cause(error))
 
 
-def _reason(error: DBAPIError | CommandError) -> str:
-    return str(getattr(error, "orig", error)).strip().splitlines()[0]
+def _cause(error: Exception) -> Exception:
+    cause = error.__cause__
+    return cause if isinstance(error, DatabaseError) and isinstance(cause, Exception) else error
 
 
 def _write_ahead(database: Database) -> None:
@@ -67,6 +72,7 @@ def _write_ahead(database: Database) -> None:
             with closing(
                 sqlite3.connect(str(database.engine.url.database), timeout=BUSY_TIMEOUT_SECONDS)
             ) as connection:
+                _mark(connection)
                 connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.Error as error:
             kind = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more closely what kept it
@@ -75,11 +81,21 @@ def _write_ahead(database: Database) -> None:
                 time.sleep(BUSY_PAUSE_SECONDS)
                 continue
             msg = (
-                f"{_name(database)} cannot be written: {error}. Close what else has it open, and check who may write "
+                f"{database.name} cannot be written: {error}. Close what else has it open, and check who may write "
                 "to it."
             )
             raise DatabaseError(msg) from error
         return
+
+
+def _mark(connection: sqlite3.Connection) -> None:
+    """Write into the file's header that it is Maploop's, and a number by which it is told from others."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={1 + secrets.randbelow(2**31 - 1)}")
+    connection.execute("COMMIT")
 
 
 def backup(database: Database, revision: str) -> Path | None:
@@ -111,17 +127,19 @@ def upgrade(database: Database) -> Path | None:
     known = known_revisions()
     revision, has_tables = _state(database)
     if revision is None and has_tables:
-        msg = f"{_name(database)} holds tables that Maploop did not make: name another database."
+        msg = f"{database.name} holds tables that Maploop did not make: name another database."
         raise DatabaseError(msg)
     if revision is not None and revision not in known:
         msg = (
-            f"{_name(database)} is at revision {revision}, this version knows up to {known[-1]}: "
+            f"{database.name} is at revision {revision}, this version knows up to {known[-1]}: "
             "upgrade Maploop, or restore the backup beside it."
         )
         raise DatabaseError(msg)
     if database.is_sqlite:
         _write_ahead(database)
-    return None if revision == known[-1] else _migrate(database, known[-1])
+    copy = None if revision == known[-1] else _migrate(database, known[-1])
+    database.settle()
+    return copy
 
 
 def _migrate(database: Database, newest: str) -> Path | None:
@@ -139,8 +157,11 @@ def _migrate(database: Database, newest: str) -> Path | None:
                 copy = backup(database, revision)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except (DBAPIError, CommandError) as error:
+    except (DBAPIError, CommandError, DatabaseError) as error:
+        kind = error.kind if isinstance(error, DatabaseError) else ""
+        if isinstance(error, DatabaseError) and not kind:  # said in our own words already
+            raise
         kept = f" The copy made before is {copy}." if copy else ""
-        msg = f"Upgrading {_name(database)} failed and changed nothing: {_reason(error)}.{kept}"
-        raise DatabaseError(msg) from error
+        msg = f"Upgrading {database.name} failed and changed nothing: {_reason(error)}.{kept}"
+        raise DatabaseError(msg, kind) from error
     return copy

@@ -3,6 +3,7 @@
 Heavy imports wait until a command needs them, so that `maploop --help` answers at once.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -69,10 +70,11 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a project with its classes, in order: the first nine get a digit key."""
+    from maploop.database import open_database  # noqa: PLC0415
     from maploop.project import create_project, parse_class  # noqa: PLC0415
 
     parsed = [parse_class(each) for each in classes]
-    with _open(db).write() as connection:
+    with open_database(db).write() as connection:
         project = create_project(connection, name, parsed, zoom=zoom, seed=seed)
     if as_json:
         types = project.geometry_types
@@ -275,16 +277,11 @@ def serve(
     os.execve(sys.executable, command, environment)  # noqa: S606  no shell; signals reach the server itself
 
 
-def _open(db: str | None) -> "Database":
-    from maploop.database import open_database  # noqa: PLC0415
-
-    return open_database(db)
-
-
 def _project(db: str | None, name: str) -> "tuple[Database, ProjectView]":
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
-    database = _open(db)
+    database = existing_database(db)
     with database.read() as connection:
         return database, load_project(connection, name)
 
@@ -295,16 +292,6 @@ def _check_text(arguments: list[str]) -> None:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             msg = f"{argument[:80]!r} is not UTF-8 text: rename it."
             raise InputError(msg)
-
-
-def _database_trouble(error: Exception) -> str | None:
-    """What a database that is busy, full or gone says of itself; None when the error is none of its own."""
-    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
-
-    if not isinstance(error, OperationalError):
-        return None
-    reason = str(error.orig).strip().partition("\n")[0]
-    return f"The database cannot go on ({reason}), nothing was written: try again when that is mended."
 
 
 def run(arguments: list[str]) -> int:
@@ -318,11 +305,6 @@ def run(arguments: list[str]) -> int:
         return fail(str(error), BAD_INPUT)
     except typer.Abort:
         outcome = INTERRUPTED
-    except Exception as error:
-        trouble = _database_trouble(error)
-        if trouble is None:
-            raise
-        return fail(trouble, BAD_INPUT)
     if outcome == INTERRUPTED:
         return fail("Stopped.", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0
@@ -330,6 +312,7 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """The `maploop` command."""
+    logging.getLogger("db").addHandler(logging.NullHandler())  # the error itself is the one line
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries have to say to developers would be more than one line
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is paid for is kept

@@ -56,7 +56,7 @@ def compare(
     from maploop.compare.promotion import usual_assumptions  # noqa: PLC0415
     from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
     from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
     from maploop.report.document import kind_of  # noqa: PLC0415
@@ -71,7 +71,7 @@ def compare(
         msg = f"{figure!r} is not a figure: use {', '.join(FIGURE_NAMES)}."
         raise InputError(msg)
     tiles = [parse_tile(each) for each in tile or ()]
-    database = open_database(db)
+    database = existing_database(db)
     with progress() as hear, database.read() as connection:
         hear("Comparing")
         view = load_project(connection, project)
@@ -173,14 +173,14 @@ def promote(
     """
     from maploop.compare.promotion import go_back, promotions, try_candidate  # noqa: PLC0415
     from maploop.compare.promotion import promote as take_over  # noqa: PLC0415
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.project import annotator_id, load_project  # noqa: PLC0415
     from maploop.settings import get_settings  # noqa: PLC0415
 
     if (model is None and (overrule is not None or dry)) or (back and (model is not None or dry)):
         msg = "Name a candidate by --model, with --try or --overrule where wanted; or go --back, without one."
         raise InputError(msg)
-    database = open_database(db)
+    database = existing_database(db)
     with database.read() as connection:
         view = load_project(connection, project)
         if model is None and not back:

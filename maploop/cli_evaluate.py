@@ -69,7 +69,7 @@ def evaluate(
             )
     else:
         from maploop.compare.evaluations import record_evaluation  # noqa: PLC0415
-        from maploop.database import open_database  # noqa: PLC0415
+        from maploop.database import existing_database  # noqa: PLC0415
         from maploop.evaluate.runs import evaluate_model, rules_of  # noqa: PLC0415
         from maploop.project import annotator_id, load_project  # noqa: PLC0415
         from maploop.settings import get_settings  # noqa: PLC0415
@@ -80,7 +80,7 @@ def evaluate(
         if class_name is not None or class_field is not None or score_field is not None:
             msg = "--class, --class-field and --score-field speak of files: leave them out for a model of a project."
             raise InputError(msg)
-        database = open_database(db)
+        database = existing_database(db)
         with database.read() as connection:
             view = load_project(connection, project)
             evaluation, basis = evaluate_model(

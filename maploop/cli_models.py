@@ -71,7 +71,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add a model to a project; nothing is sent to it. Of the hub its settings are fetched, to see what it can do."""
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.dataset.datasets import dataset_of  # noqa: PLC0415
     from maploop.predict.models import load_model  # noqa: PLC0415
     from maploop.predict.registry import add_checked_model  # noqa: PLC0415
@@ -93,7 +93,7 @@ def add(
         **dict(_named(each) for each in others or ()),
     }
     parameters = {name: each for name, each in given.items() if each is not None}
-    database = open_database(db)
+    database = existing_database(db)
     with database.read() as connection:
         view = load_project(connection, project)
         parent_id = load_model(connection, view, parent).id if parent else None
@@ -110,11 +110,11 @@ def add(
 @model_app.command("list")
 def list_all(project: ProjectName, db: Url = None, as_json: AsJson = False) -> None:
     """The models of a project, oldest first."""
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.predict.models import list_models  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
-    with open_database(db).read() as connection:
+    with existing_database(db).read() as connection:
         models = list_models(connection, load_project(connection, project))
     if as_json:
         say_json({"models": [_told(each) for each in models]})

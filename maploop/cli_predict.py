@@ -60,7 +60,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Run a model over tiles; what it has predicted already is not asked again."""
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
     from maploop.predict.choosing import TileChoice, split_named  # noqa: PLC0415
     from maploop.predict.models import load_model  # noqa: PLC0415
@@ -87,7 +87,7 @@ def predict(
     )
     parameters = {**asked, "budget": budget, "concurrency": concurrency}
     parameters = {name: value for name, value in parameters.items() if value is not None}
-    database = open_database(db)
+    database = existing_database(db)
     with database.read() as connection:
         view = load_project(connection, project)
         found = load_model(connection, view, model)

@@ -31,10 +31,10 @@ def show(
 ) -> None:
     """For each class the score that is sure enough by people's verdicts, and what a rule with it would do."""
     from maploop.compare.thresholds import proposals, reliabilities  # noqa: PLC0415
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
-    with open_database(db).read() as connection:
+    with existing_database(db).read() as connection:
         view = load_project(connection, project)
         found = proposals(connection, view, model, precision, held_share=look_at)
         reliability = reliabilities(connection, view, model)
@@ -61,11 +61,11 @@ def apply(
 ) -> None:
     """Accept what is above the score; never on test tiles, on tiles somebody holds, or on finished ones."""
     from maploop.compare.thresholds import apply_rule  # noqa: PLC0415
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.project import annotator_id, load_project  # noqa: PLC0415
     from maploop.settings import get_settings  # noqa: PLC0415
 
-    with open_database(db).write() as connection:
+    with existing_database(db).write() as connection:
         view = load_project(connection, project)
         person = annotator_id(connection, get_settings().user)
         rule = apply_rule(connection, view, person, model, class_name, precision, held_share=look_at)
@@ -81,11 +81,11 @@ def withdraw(
 ) -> None:
     """Take a rule back: what it accepted is undecided again, but for what people have decided anew since."""
     from maploop.compare.thresholds import withdraw_rule  # noqa: PLC0415
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.project import annotator_id, load_project  # noqa: PLC0415
     from maploop.settings import get_settings  # noqa: PLC0415
 
-    with open_database(db).write() as connection:
+    with existing_database(db).write() as connection:
         view = load_project(connection, project)
         undone = withdraw_rule(connection, view, annotator_id(connection, get_settings().user), rule)
     if as_json:
@@ -98,10 +98,10 @@ def withdraw(
 def list_all(project: ProjectName, db: Url = None, as_json: AsJson = False) -> None:
     """All rules, what stands of them, and whether they still hold."""
     from maploop.compare.thresholds import list_rules  # noqa: PLC0415
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
-    with open_database(db).read() as connection:
+    with existing_database(db).read() as connection:
         rules = list_rules(connection, load_project(connection, project))
     _say_rules(rules, as_json=as_json)
 

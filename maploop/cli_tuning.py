@@ -323,10 +323,10 @@ def _settle(database: "Database", project: "ProjectView", job: "JobView", *, as_
 
 
 def _project(db: str | None, name: str) -> "tuple[Database, ProjectView]":
-    from maploop.database import open_database  # noqa: PLC0415
+    from maploop.database import existing_database  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
-    database = open_database(db)
+    database = existing_database(db)
     with database.read() as connection:
         return database, load_project(connection, name)
 

@@ -11,7 +11,7 @@ MaploopError
 ├── ConflictError           somebody else was faster, or the state does not allow it
 │   └── ClaimError          the tile is held by somebody else
 ├── LicenceError            the imagery's terms forbid what was asked
-└── DatabaseError           the database is too old, too new, unreachable or damaged
+└── DatabaseError           the database is too old, too new, busy, full, unreachable or damaged
 
 Messages give the bad value and the remedy, in one line.
 """
@@ -85,7 +85,14 @@ class LicenceError(MaploopError):
 
 
 class DatabaseError(MaploopError):
-    """The database is too old, too new, unreachable or damaged."""
+    """The database is too old, too new, unreachable or damaged.
+
+    `kind` is busy, full, read_only, damaged, gone or failing where a running database is at fault, else empty.
+    """
+
+    def __init__(self, text: str, kind: str = "") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def said_of(error: Exception) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +21,7 @@ from maploop.database import open_database
 from maploop.errors import (
     AccessError,
     ConflictError,
+    DatabaseError,
     ImageryError,
     InputError,
     LicenceError,
@@ -52,7 +52,9 @@ _STATUS = (
     (NoPixelsError, 404),
     (ImageryError, 502),
     (InputError, 400),
+    (DatabaseError, 503),
 )
+ANSWER_SECONDS = 30  # an answer takes no longer: what is still waiting by then is told so, and sent again
 
 Answer = dict[str, Any]
 Handler = Callable[[Grant, bytes], "Future[Answer]"]
@@ -74,13 +76,17 @@ def _json(answer: Answer, status: int = 200) -> Response:
     return Response(orjson.dumps(answer), status, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def _failed(error: Exception) -> Response:
-    if isinstance(error, OperationalError):
-        return _json({"error": "The database is busy: this is tried again by itself."}, 503)
+def _failed(error: MaploopError) -> Response:
+    """An error as an answer: its text for people, and for a database at fault a `code` for programs.
+
+    busy        others are writing; the same request works in a moment
+    full, read_only, damaged, gone, failing     somebody has to mend the database first
+    """
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
     if isinstance(error, ImageryError):
         return _without_pixels(error, status)
-    return _json({"error": str(error)}, status)
+    code = {"code": error.kind} if isinstance(error, DatabaseError) and error.kind else {}
+    return _json({"error": str(error), **code}, status)
 
 
 def _without_pixels(error: ImageryError, status: int) -> Response:
@@ -98,11 +104,20 @@ def _posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             grant = read_token(request.headers.get("authorization", "").removeprefix("Bearer "))
             body = await _bounded_body(request)
             # beside the event loop, as what was drawn is checked and repaired before it waits for the database
-            return _json(await asyncio.wrap_future(await asyncio.to_thread(handler, grant, body)))
-        except (MaploopError, OperationalError) as error:
+            return _json(await _in_time(await asyncio.to_thread(handler, grant, body)))
+        except MaploopError as error:
             return _failed(error)
 
     return endpoint
+
+
+async def _in_time(future: "Future[Answer]") -> Answer:
+    """What is written, once it is. Raises DatabaseError when others keep it waiting for too long."""
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(future), ANSWER_SECONDS)
+    except TimeoutError as error:
+        msg = "The database is busy with what others write: nothing is known to be stored yet. Try again in a moment."
+        raise DatabaseError(msg, "busy") from error
 
 
 async def _bounded_body(request: Request) -> bytes:
@@ -169,7 +184,7 @@ async def _tile(request: Request) -> Response:
         image, media_type = await run_in_threadpool(tile_image, grant.project_id, where["imagery"], tile, record)
         headers[SHARE_HEADER] = f"{image.share:.4f}"
         return Response(image.content, media_type=media_type, headers=headers)
-    except (MaploopError, OperationalError) as error:
+    except MaploopError as error:
         return _failed(error)
 
 

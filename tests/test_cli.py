@@ -168,7 +168,7 @@ def test_half_a_command_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> N
         ("maploop.sqlite", "is not a database URL"),
         ("mysql://u@h/d", "not supported"),
         ("sqlite://", "in memory"),
-        ("sqlite:////proc/none/x.sqlite", "Cannot open the database"),
+        ("sqlite:////proc/none/x.sqlite", "is not there"),
         ("postgresql://u:secret@127.0.0.1:1/d", "Cannot open the database"),
     ],
 )
@@ -177,6 +177,32 @@ def test_a_database_that_cannot_be_opened_is_one_line(capsys: pytest.CaptureFixt
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
     assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "Town"],
+        ["import", "predictions", "Town", "p.geojson", "--model", "m"],
+        ["export", "Town", "--format", "geojson", "--out", "out"],
+        ["predict", "Town", "--model", "m"],
+        ["model", "list", "Town"],
+        ["compare", "Town", "--model", "a", "--model", "b"],
+        ["promote", "Town", "--model", "a"],
+        ["evaluate", "Town", "--model", "m"],
+        ["threshold", "list", "Town"],
+        ["tuning", "list", "Town"],
+    ],
+    ids=" ".join,
+)
+def test_a_database_whose_name_is_mistyped_is_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    typo = tmp_path / "town" / "mapoop.sqlite"
+    assert run([*arguments, "--db", f"sqlite:///{typo}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"The database {typo} is not there: check the address, or make a project first" in line
+    assert not typo.parent.exists()
 
 
 def test_a_busy_database_is_one_line(
@@ -190,6 +216,7 @@ def test_a_busy_database_is_one_line(
         other.execute("BEGIN IMMEDIATE")
         assert run(["import", "predictions", "Town", str(path), "--model", "m", "--db", sqlite_url]) == 2
     (line,) = capsys.readouterr().err.splitlines()
+    assert "is busy" in line
     assert "database is locked" in line
 
 

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from maploop.database import Database
+from maploop.errors import DatabaseError
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ class Pulse(ABC):
             try:
                 with self._database.write() as connection:
                     is_wanted = self.beat(connection)
-            except OperationalError:
-                logger.warning("%s could not give a sign of life: the database is busy", self._thread.name)
+            except DatabaseError as error:
+                logger.warning("%s could not give a sign of life: %s", self._thread.name, error)
                 continue
             if not is_wanted:
                 return

@@ -9,9 +9,10 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from db.engine import Database, connect
+from db.errors import DatabaseError
 from db.models import Annotator, Project, Tile
 from db.shared import close_shared, shared
 from db.types import utc_now
@@ -143,12 +144,11 @@ def test_a_writer_from_elsewhere_is_waited_for_and_then_given_up_on(sqlite_datab
     elsewhere = connect(sqlite_url)
     with sqlite_database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 30_000
-    with sqlite_database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout=50")  # on the pooled connection that the next write takes
     with elsewhere.write() as holder:
         holder.execute(insert(Annotator).values(name="anna"))
-        with pytest.raises(OperationalError, match="database is locked"):
-            add(sqlite_database, "bob")
+        with pytest.raises(DatabaseError, match="is busy") as caught, sqlite_database.write(patience=0.05):
+            pytest.fail("nobody may write while another does")
+    assert caught.value.kind == "busy"
     assert names(sqlite_database) == ["anna"]
     elsewhere.close()
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import wait
+from threading import Event
 
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from db.engine import Database
+from db.engine import Database, connect
+from db.errors import DatabaseError
 from db.group import GroupWriter
 from db.models import Annotator
 
@@ -53,3 +55,57 @@ def test_closing_finishes_what_was_submitted(database: Database) -> None:
     futures = [writer.submit(naming(f"annotator {number}")) for number in range(20)]
     writer.close()
     assert all(future.done() and future.exception() is None for future in futures)
+
+
+def test_those_that_wait_for_a_lock_are_told_at_their_own_deadline_not_one_after_another(
+    sqlite_database: Database, sqlite_url: str
+) -> None:
+    elsewhere = connect(sqlite_url)
+    writer = GroupWriter(sqlite_database)
+    with elsewhere.write() as holder:
+        holder.execute(insert(Annotator).values(name="anna"))
+        hasty = [writer.submit(naming(f"hasty {number}"), patience=0.3) for number in range(20)]
+        patient = writer.submit(naming("patient"))
+        # Were the timeout counted once for each of them, the twenty would take six seconds.
+        done, late = wait(hasty, timeout=3)
+        assert not late
+        assert {getattr(each.exception(), "kind", None) for each in done} == {"busy"}
+        assert not patient.done()
+    assert patient.result(30) == "patient"
+    assert names(sqlite_database) == ["anna", "patient"]
+    writer.close()
+    elsewhere.close()
+
+
+def test_a_job_waits_no_longer_for_another_thread_than_for_another_process(sqlite_database: Database) -> None:
+    writer = GroupWriter(sqlite_database)
+    with sqlite_database.write() as holder:
+        holder.execute(insert(Annotator).values(name="anna"))
+        with pytest.raises(DatabaseError, match="is busy"):
+            writer.submit(naming("bob"), patience=0.1).result(30)
+    writer.close()
+
+
+@pytest.mark.postgres
+def test_a_job_that_waits_for_a_row_is_told_at_its_deadline_and_the_others_are_stored(postgresql_url: str) -> None:
+    database, elsewhere = connect(postgresql_url), connect(postgresql_url)
+    with database.write() as connection:
+        connection.execute(insert(Annotator).values(name="anna"))
+    writer = GroupWriter(database)
+    begun = Event()
+
+    def touch(connection: Connection) -> None:
+        begun.set()
+        connection.execute(select(Annotator.name).where(Annotator.name == "anna").with_for_update())
+
+    with elsewhere.write() as holder:
+        holder.execute(select(Annotator.name).where(Annotator.name == "anna").with_for_update())
+        stuck, free = writer.submit(touch, patience=0.5), writer.submit(naming("bob"))
+        with pytest.raises(DatabaseError, match="is busy"):
+            stuck.result(30)
+        assert begun.is_set()
+        assert free.result(30) == "bob"
+    assert names(database) == ["anna", "bob"]
+    writer.close()
+    database.close()
+    elsewhere.close()

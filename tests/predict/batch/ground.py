@@ -109,7 +109,7 @@ class MortalDatabase(Database):
         self._life = life
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, patience: float | None = None) -> Iterator[Connection]:
         self._life.step()
         with super().write() as connection:
             yield connection
