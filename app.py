@@ -3,7 +3,7 @@
 import importlib
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from maploop.api.annotator import ASSETS, STATIC, TabAnnotator
+from maploop.api.request_check import LOOPBACK, RequestCheck
 from maploop.database import open_database
 from maploop.sample.seed import start_sample
 from maploop.settings import get_settings, hand_down_secrets
@@ -29,6 +30,11 @@ FIRST_PAGE_NEEDS = ("altair", "folium", "pandas")  # components of Streamlit reg
 def _import_early() -> None:
     for name in FIRST_PAGE_NEEDS:
         importlib.import_module(name)
+
+
+def allowed_hosts() -> Sequence[str]:
+    """Names the app is known by; where Streamlit's setting is empty, which means all, this machine's alone."""
+    return st.get_option("server.allowedHosts") or LOOPBACK
 
 
 @asynccontextmanager
@@ -49,5 +55,5 @@ app = st.App(
     "pages/shell.py",
     lifespan=lifespan,
     routes=[*routes(), Mount(ASSETS, StaticFiles(directory=STATIC))],
-    middleware=[Middleware(TabAnnotator)],
+    middleware=[Middleware(RequestCheck, allowed_hosts=allowed_hosts), Middleware(TabAnnotator)],
 )

@@ -10,6 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from maploop.api.content_policy import inline_scripts, page_policy
+
 STATIC = Path(__file__).parent / "static"
 ASSETS = "/assets/page"
 HEADER = "x-maploop-annotator"
@@ -81,6 +83,7 @@ class _Rewriter:
         kept = {
             name: value for name, value in headers.items() if name not in ("content-length", "etag", "last-modified")
         }
+        kept["content-security-policy"] = page_policy(inline_scripts(self._body.decode(errors="replace")))
         content = bytes(self._body).replace(b"<head>", b"<head>" + SCRIPT.encode(), 1)
         await Response(content, start["status"], headers=kept)(*self._to)
 

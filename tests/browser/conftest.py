@@ -143,6 +143,11 @@ class Record:
             "console", lambda message: self.console_errors.append(message.text) if message.type == "error" else None
         )
 
+    @property
+    def policy_violations(self) -> list[str]:
+        """What the page's Content-Security-Policy kept it from."""
+        return [each for each in self.console_errors if "Content Security Policy" in each]
+
     def _request(self, request: Request) -> None:
         self.requests.append(request.url)
 
@@ -182,7 +187,10 @@ def record() -> Record:
 
 @pytest.fixture
 def page(chromium: Browser, record: Record, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A fresh page of 1280 x 800; fails its test in the end when anything was asked of another machine."""
+    """A fresh page of 1280 x 800.
+
+    Fails its test in the end when anything was asked of another machine, or broke the Content-Security-Policy.
+    """
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
     context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
@@ -196,3 +204,4 @@ def page(chromium: Browser, record: Record, request: pytest.FixtureRequest) -> I
         if text:
             request.node.add_report_section("teardown", title, text)
     assert record.foreign_requests == []
+    assert record.policy_violations == []
