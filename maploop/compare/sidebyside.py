@@ -14,6 +14,7 @@ from maploop.errors import InputError, NotFoundError
 from maploop.evaluate.answers import AnswerCounts, Answers, on_tiles
 from maploop.evaluate.bootstrap import CONFIDENCE, draw_tiles, interval, resample
 from maploop.evaluate.layers import Layer
+from maploop.evaluate.lines import join_lines
 from maploop.evaluate.matching import NOTHING, Rules
 from maploop.evaluate.metrics import Detail, Evaluation, evaluate_in_detail, spread_over
 from maploop.evaluate.runs import load_answers, load_ground, load_truth, rules_of
@@ -271,7 +272,7 @@ def compare_models(
         whole, common = [False] * len(whole), np.ones(len(ground.ids), dtype=np.bool_)
     compared = ground.only(common)
     block_zoom = max(0, project.zoom - project.settings.block_zoom_offset)
-    truth = load_truth(connection, project, compared)
+    truth = join_lines(load_truth(connection, project, compared), list(project.geometry_types.values()))
     return Comparison(
         project=project.name,
         split=ground.split,
@@ -320,9 +321,10 @@ def _named(connection: Connection, project: ProjectView, name: str) -> tuple[Mod
 def _detail(project: ProjectView, truth: Layer, answers: Answers, rules: Rules) -> Detail:
     """Evaluate a model on the tiles it was asked about; its columns are those of all tiles and all truth."""
     asked = answers.asked
+    predictions = join_lines(answers.predictions, list(project.geometry_types.values()))
     detail = evaluate_in_detail(
         on_tiles(truth, asked),
-        on_tiles(answers.predictions, asked),
+        on_tiles(predictions, asked),
         project.geometry_types,
         int(asked.sum()),
         rules,

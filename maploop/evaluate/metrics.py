@@ -29,6 +29,7 @@ from maploop.evaluate.counts import (
     summed,
 )
 from maploop.evaluate.layers import Indices, Layer
+from maploop.evaluate.lines import join_lines
 from maploop.evaluate.matching import NOTHING, Outcome, Rules, hold_against
 from maploop.quality.statistics import Metric
 from maploop.vectors.geometry import GeometryType
@@ -147,10 +148,11 @@ def evaluate(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
-    """Hold predictions against the truth; see `evaluate_in_detail`."""
+    """Hold predictions against the truth, with lines joined on both sides; see `evaluate_in_detail`, `join_lines`."""
+    types = list(classes.values())
     return evaluate_in_detail(
-        truth,
-        predictions,
+        join_lines(truth, types, within_tiles=within_tiles),
+        join_lines(predictions, types, within_tiles=within_tiles),
         classes,
         tiles,
         rules,
@@ -175,7 +177,7 @@ def evaluate_in_detail(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Detail:
-    """Hold predictions against the truth.
+    """Hold predictions against the truth; lines count as they are, so join them first.
 
     tiles               how many there are, with and without features: what intervals draw from
     within_tiles        features meet on their tile only; else the tile is but a place to draw

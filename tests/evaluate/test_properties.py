@@ -1,14 +1,18 @@
 """What must hold of any predictions of any truth."""
 
+from itertools import pairwise
 from typing import Any
 
+import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shapely.ops import substring
 
+from maploop.evaluate.lines import join_lines
 from maploop.evaluate.metrics import Evaluation
 from maploop.evaluate.report import as_json
-from tests.evaluate.ground import CLASSES, Drawn, box, judged, line
+from tests.evaluate.ground import CLASSES, Drawn, box, judged, layer, line
 
 place = st.floats(0, 60, width=32)
 length = st.floats(4, 25, width=32)
@@ -49,6 +53,56 @@ def fractions(evaluation: Evaluation) -> list[float]:
     return [each for metric in metrics for each in (metric.value, metric.low, metric.high) if each is not None]
 
 
+@given(
+    st.lists(st.tuples(place, place), min_size=2, max_size=5, unique=True),
+    st.lists(st.floats(0.02, 0.98), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_a_line_scores_the_same_wherever_it_is_cut(
+    points: list[tuple[float, float]], cuts: list[float], cut_truth: bool
+) -> None:
+    road, path = line(*points), line((-20, 30), (90, 31))
+    truth = [(road, "road", 0), (path, "road", 0), (line((0, 200), (50, 200)), "road", 1)]
+    drawn = [(shapely.transform(road, lambda at: at + 0.5), "road", 0, 0.6), (path, "road", 0, 0.6)]
+    whole = judged(truth, drawn)
+    pieces = [(piece, *row[1:]) for row in drawn for piece in pieces_of(row[0], cuts)]
+    true_pieces = [(piece, *row[1:]) for row in truth for piece in pieces_of(row[0], cuts)] if cut_truth else truth
+    cut = judged(true_pieces, pieces)
+    for name in ("f1", "precision", "recall", "completeness", "correctness", "quality"):
+        assert cut.classes["road"].figures[name].value == pytest.approx(
+            whole.classes["road"].figures[name].value, abs=1e-6
+        )
+
+
+def counted(drawn: list[Drawn]) -> int:
+    """Features as they are counted: lines that meet end to end are one."""
+    return len(join_lines(layer(drawn), list(CLASSES.values())))
+
+
+def pieces_of(road: Any, cuts: list[float]) -> list[Any]:
+    """A line cut at shares of its length."""
+    at = sorted({0.0, 1.0, *cuts})
+    return [substring(road, start, end, normalized=True) for start, end in pairwise(at) if end - start > 1e-6]
+
+
+def test_one_true_road_in_three_perfect_pieces_is_found() -> None:
+    road = line((0, 0), (90, 0))
+    pieces = [(line((x, 0), (x + 30, 0)), "road", 0, 0.9) for x in (0, 30, 60)]
+    for truth, predictions in (([(road, "road", 0)], pieces), ([row[:3] for row in pieces], [(road, "road", 0, 0.9)])):
+        evaluation = judged(truth, predictions)
+        assert (evaluation.classes["road"].tp, evaluation.overall.figures["f1"].value) == (1, 1.0)
+
+
+def test_a_road_goes_on_straight_where_others_meet_it_wherever_it_was_cut() -> None:
+    through, side = line((0, 0), (80, 4)), line((40, 2), (42, 40))
+    cut = [line((0, 0), (40, 2)), line((40, 2), (80, 4)), side]
+    truth = [(each, "road", 0) for each in (through, side)]
+    evaluation = judged(truth, [(each, "road", 0, 0.5) for each in cut])
+    assert (evaluation.classes["road"].tp, evaluation.classes["road"].fp, evaluation.classes["road"].fn) == (2, 0, 0)
+    again = judged([(each, "road", 0) for each in cut], [(each, "road", 0, 0.5) for each in (through, side)])
+    assert again.overall.figures["f1"].value == 1.0
+
+
 @given(scene)
 def test_perfect_predictions_score_one(truth: list[Drawn]) -> None:
     evaluation = judged(truth, [(*row[:3], 0.5) for row in truth])
@@ -63,7 +117,7 @@ def test_perfect_predictions_score_one(truth: list[Drawn]) -> None:
 @given(scene.filter(bool))
 def test_no_predictions_score_zero(truth: list[Drawn]) -> None:
     evaluation = judged(truth, [])
-    assert (evaluation.overall.tp, evaluation.overall.fp, evaluation.overall.fn) == (0, 0, len(truth))
+    assert (evaluation.overall.tp, evaluation.overall.fp, evaluation.overall.fn) == (0, 0, counted(truth))
     for name in ("precision", "recall", "f1"):
         assert evaluation.overall.figures[name].value == 0
 
@@ -94,11 +148,11 @@ def test_figures_lie_between_zero_and_one_and_counts_add_up(truth: list[Drawn], 
     evaluation = judged(truth, predictions)
     assert all(0 <= each <= 1 for each in fractions(evaluation))
     overall = evaluation.overall
-    assert overall.tp + overall.fn == len(truth)
-    assert overall.tp + overall.fp == len(predictions)
+    assert overall.tp + overall.fn == counted(truth)
+    assert overall.tp + overall.fp == counted(predictions)
     confusion = evaluation.confusion
-    assert confusion.table.sum() + confusion.missed.sum() == len(truth)
-    assert confusion.table.sum() + confusion.spurious.sum() == len(predictions)
+    assert confusion.table.sum() + confusion.missed.sum() == counted(truth)
+    assert confusion.table.sum() + confusion.spurious.sum() == counted(predictions)
     for scores in evaluation.classes.values():
         for band in scores.by_score[:1]:
             assert (band.tp, band.fp, band.fn) == (scores.tp, scores.fp, scores.fn)
