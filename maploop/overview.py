@@ -229,12 +229,12 @@ def _speeds(connection: Connection, project: ProjectView) -> dict[int, tuple[int
     gaps = (
         select(
             TileEvent.annotator_id,
-            (at - func.lag(at).over(partition_by=TileEvent.annotator_id, order_by=TileEvent.stored_at)).label("gap"),
+            (at - func.lag(at).over(partition_by=TileEvent.annotator_id, order_by=TileEvent.seq)).label("gap"),
         )
         .join(Tile, Tile.id == TileEvent.tile_id)
         .where(Tile.project_id == project.id, TileEvent.act == "complete", TileEvent.drawn_by != "import")
     ).subquery()
-    worked = gaps.c.gap <= PAUSE_SECONDS
+    worked = gaps.c.gap.between(0, PAUSE_SECONDS)  # less than 0: somebody set the clock back
     rows = connection.execute(
         select(
             gaps.c.annotator_id,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import VERDICTS, Base, one_of
@@ -71,6 +71,7 @@ class TileEvent(Base):
     """What a person said about a whole tile: complete ("nothing missing"), reopen, return, approve.
 
     `import_id`: said by importing known truth, or by taking such an import back.
+    `after_decision`: the last decision stored before it, by `seq`, which orders the two whatever the clock said.
     """
 
     __tablename__ = "tile_event"
@@ -96,6 +97,7 @@ class TileEvent(Base):
     drawn_by: Mapped[str] = mapped_column(String(12), default="address")
     import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"))
     stored_at: Mapped[datetime] = mapped_column(default=utc_now)
+    after_decision: Mapped[int | None] = mapped_column(default=select(func.max(Decision.seq)).scalar_subquery())
 
 
 class AuditSample(Base):
@@ -112,7 +114,10 @@ class AuditSample(Base):
 
 
 class Audit(Base):
-    """A second, blind look at one tile of a sample by somebody other than `annotator_id`, who finished it."""
+    """A second, blind look at one tile of a sample by somebody other than `annotator_id`, who finished it.
+
+    `after_decision`: the last decision stored before it was finished, by `seq`.
+    """
 
     __tablename__ = "audit"
     __table_args__ = (UniqueConstraint("sample_id", "tile_id"), one_of("outcome", ("approve", "return"), "outcome"))
@@ -124,3 +129,4 @@ class Audit(Base):
     stratum: Mapped[str] = mapped_column(default="")
     finished_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(8))
+    after_decision: Mapped[int | None]

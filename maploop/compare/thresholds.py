@@ -46,7 +46,7 @@ from maploop.predict.placing import places_of
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.project import ProjectView
 from maploop.quality.statistics import Metric, proportion
-from maploop.review.bulk import move_features, new_ids, record_decisions
+from maploop.review.bulk import last_decision, move_features, new_ids, record_decisions
 
 __all__ = [
     "HELD_SHARE",
@@ -271,6 +271,7 @@ def _reopen(connection: Connection, annotator_id: int, tile_ids: list[int]) -> N
             "seconds": [0.0] * count,
             "drawn_by": ["address"] * count,
             "stored_at": [utc_now()] * count,
+            "after_decision": [last_decision(connection)] * count,
         },
     )
     update_rows(connection, Tile, finished, {"status": ["open"] * count})

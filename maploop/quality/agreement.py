@@ -119,6 +119,7 @@ def compare_audits(
             Audit.tile_id,
             Audit.annotator_id,
             Audit.finished_at,
+            Audit.after_decision,
             Audit.outcome,
             AuditSample.reviewer_id,
             Annotator.name,
@@ -157,7 +158,14 @@ class _Log:
         )
         for row in connection.execute(on_tiles).mappings():
             self.features[row["tile_id"]][row["id"]] = row
-        shared = (Decision.id, Decision.feature_id, Decision.prediction_id, Decision.annotator_id, Decision.verdict)
+        shared = (
+            Decision.seq,
+            Decision.id,
+            Decision.feature_id,
+            Decision.prediction_id,
+            Decision.annotator_id,
+            Decision.verdict,
+        )
         decisions = select(
             *shared, Decision.class_id, Decision.geometry, Decision.previous_id, Decision.stored_at, Decision.audit_id
         ).order_by(Decision.seq)
@@ -177,7 +185,8 @@ class _Log:
             if row["prediction_id"] is not None:
                 predicted.add(feature)
             if log := self.work[feature]:
-                if stands := standing_decisions(log, audit["finished_at"]).get(feature):
+                then = standing_decisions(log, audit["finished_at"], last=audit["after_decision"])
+                if stands := then.get(feature):
                     annotated[feature] = _opinion(stands)
             elif row["verdict"] is not None:  # decided without a decision: brought in from elsewhere
                 annotated[feature] = Opinion(audit["annotator_id"], row["verdict"], row["class_id"], row["geometry"])

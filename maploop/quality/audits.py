@@ -11,15 +11,21 @@ from maploop.errors import ConflictError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 
 
-def standing_decisions(rows: Iterable[RowMapping], until: datetime | None = None) -> dict[int, RowMapping]:
-    """Feature id -> the decision that stands after `rows`, undone ones left out; with `until`, as it was at that time.
+def standing_decisions(
+    rows: Iterable[RowMapping], until: datetime | None = None, *, last: int | None = None
+) -> dict[int, RowMapping]:
+    """Feature id -> the decision that stands after `rows`, undone ones left out.
 
+    With `last` (a `seq`), as it was after that decision; where that is not known, with `until`, as it was at that time.
     `rows` come oldest first and belong to one audit, or to none.
     """
     known: dict[str, RowMapping] = {}
     standing: dict[int, RowMapping] = {}
     for row in rows:
-        if until is not None and row["stored_at"] > until:
+        if last is not None:
+            if row["seq"] > last:
+                continue
+        elif until is not None and row["stored_at"] > until:
             continue
         known[row["id"]] = row
         holds = known.get(row["previous_id"]) if row["verdict"] == "undo" else row
@@ -51,7 +57,11 @@ def finish_audit(connection: Connection, audit_id: int) -> None:
         msg = f"The audit of tile {address} has {left} undecided: decide them before saying that nothing is missing."
         raise ConflictError(msg)
     now = utc_now()
-    connection.execute(update(Audit).where(Audit.id == audit_id).values(finished_at=now))
+    connection.execute(
+        update(Audit)
+        .where(Audit.id == audit_id)
+        .values(finished_at=now, after_decision=select(func.max(Decision.seq)).scalar_subquery())
+    )
     unfinished = exists().where(Audit.sample_id == row.sample_id, Audit.finished_at.is_(None))
     connection.execute(
         update(AuditSample)

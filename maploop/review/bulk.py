@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from db.bulk import in_lists, insert_rows, reserve_ids, update_rows
 from db.models import Decision, Feature, Prediction, Run
@@ -20,6 +20,11 @@ def new_ids(count: int) -> list[str]:
     """Random UUIDs (version 4), as browsers make them for decisions and acts."""
     source = random.SystemRandom()
     return [str(UUID(int=source.getrandbits(128), version=4)) for _ in range(count)]
+
+
+def last_decision(connection: Connection) -> int | None:
+    """The decision stored last, by `seq`: what acts on tiles that are stored in bulk note as `after_decision`."""
+    return connection.execute(select(func.max(Decision.seq))).scalar()
 
 
 def record_decisions(

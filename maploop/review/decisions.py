@@ -67,15 +67,16 @@ def store_decision(
     desk: Desk,
     entry: DecisionEntry,
     standing_of: Callable[[RowMapping], Standing] | None = None,
-) -> None:
-    """Store one decision and move its feature. Raises InputError, or FeatureMovedError when another decision stands.
+) -> int:
+    """Store one decision and move its feature -> the feature's id.
+
+    Raises InputError, or FeatureMovedError when another decision stands.
 
     In an audit (`entry.audit`) the decision is kept and the feature stays where the annotator left it; `standing_of`
     then says what stands in that audit.
     """
     if entry.verdict == "add":
-        _store_addition(connection, desk, entry)
-        return
+        return _store_addition(connection, desk, entry)
     feature = _feature_row(connection, desk, entry.feature)
     before = standing_of(feature) if standing_of else _standing(feature)
     expected = str(entry.standing) if entry.standing else None
@@ -89,6 +90,7 @@ def store_decision(
     _insert(connection, desk, entry, feature, before, after, previous)
     if entry.audit is None:
         _move(connection, desk, feature["id"], before, after)
+    return int(feature["id"])
 
 
 _FEATURE = (
@@ -186,7 +188,7 @@ def _checked_geometry(entry: DecisionEntry, geometry_type: GeometryType, address
     return shape
 
 
-def _store_addition(connection: Connection, desk: Desk, entry: DecisionEntry) -> None:
+def _store_addition(connection: Connection, desk: Desk, entry: DecisionEntry) -> int:
     if entry.geometry is None:
         msg = "An added feature needs a geometry."
         raise InputError(msg)
@@ -210,6 +212,7 @@ def _store_addition(connection: Connection, desk: Desk, entry: DecisionEntry) ->
     feature = {"id": feature_id, "prediction_id": None, "model_id": None}
     after = Standing("add", chosen.id, geometry, decision_id)
     _insert(connection, desk, entry, feature, None, after, None)
+    return feature_id
 
 
 _INSERT = insert(Decision)

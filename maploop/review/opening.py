@@ -12,6 +12,7 @@ from maploop.project import ProjectView
 from maploop.quality.samples import next_audit
 from maploop.review import claims
 from maploop.review.deck import deck_of
+from maploop.review.latest import latest_act
 from maploop.review.queue import Drawn, draw_next, finished_before, tile_row, tile_rows, why_nothing
 from maploop.review.wire import OpenRequest
 
@@ -23,6 +24,8 @@ def open_tile(connection: Connection, project: ProjectView, annotator_id: int, r
     """
     if request.audit is not None:
         return _open_audit(connection, project, annotator_id, request)
+    if request.latest:
+        return _open_latest(connection, project, annotator_id)
     drawn = _drawn(connection, project, annotator_id, request)
     if drawn is None:
         nothing = why_nothing(connection, project, annotator_id, request.filter)
@@ -31,6 +34,16 @@ def open_tile(connection: Connection, project: ProjectView, annotator_id: int, r
         return {"deck": None, "nothing": nothing}
     deck = deck_of(connection, project, drawn.tile_id, annotator_id, drawn_by=drawn.drawn_by, was_held=drawn.was_held)
     return {"deck": deck}
+
+
+def _open_latest(connection: Connection, project: ProjectView, annotator_id: int) -> dict[str, Any]:
+    """The tile of this annotator's latest act, and which act that was: an undo takes it back."""
+    found = latest_act(connection, project.id, annotator_id)
+    if found is None:
+        return {"deck": None, "nothing": {"reason": "There is nothing of yours left to undo.", "page": None}}
+    drawn = _by_address(connection, project, annotator_id, found.tile, ahead=False)
+    deck = deck_of(connection, project, drawn.tile_id, annotator_id, drawn_by=drawn.drawn_by, was_held=drawn.was_held)
+    return {"deck": deck, "latest": {"act": found.act, "id": found.id, "feature": found.feature}}
 
 
 def _drawn(connection: Connection, project: ProjectView, annotator_id: int, request: OpenRequest) -> Drawn | None:

@@ -24,7 +24,7 @@ from maploop.predict.placing import Placement, drop_places, keep_places, place
 from maploop.predict.store import Progress
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.project import ProjectView, annotator_id
-from maploop.review.bulk import move_features, new_ids, record_decisions
+from maploop.review.bulk import last_decision, move_features, new_ids, record_decisions
 from maploop.vectors.features import FeatureTable
 from maploop.vectors.geometry import Geometries
 
@@ -261,6 +261,7 @@ class _Writer:
                 "seconds": [0.0] * len(finished),
                 "drawn_by": ["import"] * len(finished),
                 "stored_at": [now] * len(finished),
+                "after_decision": [last_decision(self.connection)] * len(finished),
             },
         )
         count = len(finished)

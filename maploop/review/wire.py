@@ -1,5 +1,6 @@
 """What the browser may send, as docs/review-map.md has it; anything else is refused before it reaches the database."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from shapely.geometry.base import BaseGeometry
 from db.types import HIGHEST_KEY
 from maploop.errors import InputError
 from maploop.vectors.geometry import GeometryType, parse_geojson_geometry
+
+log = logging.getLogger(__name__)
 
 Verdict = Literal["accept", "correct", "reject", "add", "unsure"]
 FilterStatus = Literal["undecided", "accept", "correct", "reject", "add", "unsure"]
@@ -56,6 +59,7 @@ class OpenRequest(Wire):
     ahead: bool = False
     holding: list[str] = Field(default_factory=list, max_length=MAX_HOLDING)
     back: str | None = None
+    latest: bool = False
     order: Order = "mixed"
     random_share: float = Field(default=0.2, ge=0, le=1)
     filter: TileFilter = TileFilter()
@@ -153,11 +157,14 @@ def _incoming(item: object, types: Mapping[str, GeometryType]) -> Incoming:
     entry_id = str(item.get("id")) if isinstance(item, dict) else None
     try:
         entry = parse_entry(item)
+        if isinstance(entry, DecisionEntry) and entry.geometry is not None and entry.class_name in types:
+            with suppress(InputError):  # kept with the entry, for who stores it
+                entry.shape(types[entry.class_name])
     except InputError as error:
         return Incoming(entry_id, None, str(error))
-    if isinstance(entry, DecisionEntry) and entry.geometry is not None and entry.class_name in types:
-        with suppress(InputError):  # kept with the entry, for who stores it
-            entry.shape(types[entry.class_name])
+    except Exception as error:  # no entry blocks the others
+        log.exception("Entry %s cannot be read", entry_id)
+        return Incoming(entry_id, None, f"The server cannot read this ({type(error).__name__}); its log says more.")
     return Incoming(entry_id, entry)
 
 

@@ -199,3 +199,129 @@ def test_the_end_says_why_there_is_nothing_left(review: ReviewMap, ground: Groun
     assert "Every tile is finished: 3 tiles" in review.text(".maploop-stage")
     review.until_saved()
     assert ground.statuses() == ["complete"] * 3
+
+
+def test_undo_goes_by_time_not_by_place_even_when_this_browser_remembers_nothing(
+    review: ReviewMap, ground: Ground
+) -> None:
+    review.press("ArrowRight", "ArrowRight", "a", "ArrowLeft", "ArrowLeft", "ArrowLeft", "x")
+    review.until_saved()
+    first, second = ground.decisions()
+    for _ in range(2):
+        review.page.evaluate("() => sessionStorage.clear()")
+        review.page.reload()
+        review.await_tile()
+        review.press("Backspace")
+        review.find(".maploop-notice", has_text="Undone: building is undecided again").wait_for()
+        review.until_saved()
+    assert [each["undoes"] for each in ground.decisions()[2:]] == [second["id"], first["id"]]
+
+
+def test_undo_leads_to_the_tile_of_the_last_act_and_opens_it_again(review: ReviewMap, ground: Ground) -> None:
+    first, second, third = map(str, ground.tiles)
+    review.press("a", "x", "a", "s")
+    review.finish()
+    review.until_tile(second)
+    review.press("g")
+    review.find("dialog input").fill(third)
+    review.press("Enter")
+    review.until_tile(third)
+    review.press("x", "Backspace")
+    assert "Undone: building is undecided again" in review.text(".maploop-notice")
+    review.press("Backspace")
+    review.until_tile(first)
+    assert f"tile {first} is open again" in review.text(".maploop-notice")
+    assert review.find(".maploop-chip.is-complete").count() == 0
+    review.until_saved()
+    assert ground.statuses() == ["open"] * 3
+    assert ground.acts() == ["complete", "reopen"]
+    review.press("Backspace")
+    assert review.data["index"] == "4"
+    assert review.data["decided"] == "3"
+
+
+def test_a_held_key_decides_once(review: ReviewMap, ground: Ground) -> None:
+    for key in ("a", "1", "Shift"):
+        for _ in range(5):
+            review.page.keyboard.down(key)  # again and again without an up: the key repeats
+        review.page.keyboard.up(key)
+    review.until_saved()
+    assert ground.verdicts() == ["accept", "accept"]
+
+
+def strike(review: ReviewMap, key: str, code: str, **more: bool) -> None:
+    """A key as a keyboard of another layout sends it."""
+    review.frame.evaluate(
+        "(key) => document.body.dispatchEvent(new KeyboardEvent('keydown', key))",
+        {"key": key, "code": code, "bubbles": True, "cancelable": True, **more},
+    )
+
+
+@pytest.mark.parametrize(("accept", "reject"), [("ф", "ч"), ("α", "χ"), ("ش", "ء")])
+def test_letters_work_on_layouts_that_are_not_latin(
+    review: ReviewMap, ground: Ground, accept: str, reject: str
+) -> None:
+    strike(review, accept, "KeyA")
+    strike(review, reject, "KeyX")
+    review.until_saved()
+    assert ground.verdicts() == ["accept", "reject"]
+
+
+def test_a_latin_layout_goes_by_what_its_keys_write(review: ReviewMap, ground: Ground) -> None:
+    strike(review, "q", "KeyA")  # AZERTY
+    strike(review, "a", "KeyQ")
+    strike(review, "q", "KeyX")  # Dvorak
+    review.until_saved()
+    assert ground.verdicts() == ["accept"]
+
+
+def test_shift_and_a_digit_on_azerty_is_a_reason_and_never_a_class(review: ReviewMap, ground: Ground) -> None:
+    review.press("x")
+    strike(review, "2", "Digit2", shiftKey=True)
+    strike(review, "2", "Digit2", shiftKey=True)
+    assert "No reason is asked for" in review.text(".maploop-notice")
+    strike(review, "&", "Digit1")
+    review.until_saved()
+    assert [(each["verdict"], each["reason"]) for each in ground.decisions()] == [
+        ("reject", None),
+        ("reject", "duplicate"),
+        ("accept", None),
+    ]
+
+
+def test_enter_on_a_focused_button_presses_the_button(review: ReviewMap, ground: Ground) -> None:
+    review.press("a", "a", "a", "a")
+    review.until_saved()
+    first = review.data["tile"]
+    review.page.wait_for_timeout(400)
+    review.find(".maploop-help").focus()
+    review.press("Enter")
+    review.find("dialog.is-help").wait_for()
+    assert (review.data["tile"], ground.acts()) == (first, [])
+
+
+def test_a_click_on_a_button_leaves_enter_to_the_map(review: ReviewMap, ground: Ground) -> None:
+    for _ in range(4):
+        review.find(".maploop-classes button", has_text="building").click()
+    review.finish()
+    review.until(lambda: ground.acts() == ["complete"], "the tile to be done")
+    assert ground.verdicts() == ["accept"] * 4
+
+
+def test_the_focus_can_leave_the_map_by_keyboard(review: ReviewMap) -> None:
+    review.press("Tab")
+    assert "press Escape first" in review.text(".maploop-notice")
+    review.press("Escape")
+    for _ in range(60):
+        review.press("Tab")
+        if not review.page.evaluate("() => document.activeElement.tagName === 'IFRAME'"):
+            return
+    pytest.fail("The focus never left the map.")
+
+
+def test_no_key_decides_behind_a_dialog_wherever_the_focus_is(review: ReviewMap) -> None:
+    review.page.get_by_role("heading", name="Review").click()
+    review.press("?")
+    review.find("dialog.is-help").wait_for()
+    review.press("a", "x")
+    assert review.data["decided"] == "0"

@@ -166,3 +166,73 @@ def test_a_class_of_another_geometry_is_not_taken(review: ReviewMap, ground: Gro
     review.press("2")
     assert "building is a polygon, road a line" in review.text(".maploop-notice")
     assert review.data["decided"] == "0"
+
+
+def test_escape_and_backspace_touch_the_drawing_only(review: ReviewMap, ground: Ground) -> None:
+    review.press("a", "n")
+    review.click(0.3, 0.3)
+    review.press("Backspace", "Backspace", "Backspace")
+    assert review.find(".is-first").count() == 0
+    assert "Adding building" in review.text(".maploop-hint")
+    review.click(0.3, 0.3)
+    review.press("Escape")
+    assert review.data["decided"] == "1"
+    review.until_saved()
+    assert ground.verdicts() == ["accept"]
+
+
+def test_a_drawing_outlives_a_reload_and_another_tile(review: ReviewMap, ground: Ground) -> None:
+    first, second = map(str, ground.tiles)
+    review.press("n", "2")
+    review.click(0.3, 0.3)
+    review.click(0.5, 0.3)
+    review.page.reload()
+    review.await_tile()
+    assert "Adding road" in review.text(".maploop-hint")
+    assert "had not finished" in review.text(".maploop-notice")
+    review.find(".maploop-where").click()
+    review.find("dialog input").fill(second)
+    review.press("Enter")
+    review.until_tile(second)
+    assert review.find(".maploop-hint").is_hidden()
+    review.find(".maploop-where").click()
+    review.find("dialog input").fill(first)
+    review.press("Enter")
+    review.until_tile(first)
+    review.click(0.6, 0.6)
+    review.press("Enter")
+    stored = last(review, ground)
+    assert stored["verdict"] == "add"
+    assert isinstance(stored["geometry"], shapely.LineString)
+    assert len(stored["geometry"].coords) == 3
+    review.page.reload()
+    review.await_tile()
+    assert review.find(".maploop-hint").is_hidden()
+
+
+def test_an_edit_outlives_a_reload(review: ReviewMap, ground: Ground) -> None:
+    review.press("m", "ArrowRight", "ArrowRight")
+    review.page.reload()
+    review.await_tile()
+    assert "Moving building" in review.text(".maploop-hint")
+    review.press("Enter")
+    stored = last(review, ground)
+    assert stored["verdict"] == "correct"
+    assert not stored["geometry"].equals(stored["geometry_before"])  # type: ignore[attr-defined]
+
+
+def test_a_drawing_outside_the_tile_is_refused_where_it_is_drawn(review: ReviewMap, ground: Ground) -> None:
+    review.press("n", "2")
+    review.click(-0.2, 0.4)
+    review.click(-0.1, 0.6)
+    review.press("Enter")
+    assert f"lies outside tile {ground.tiles[0]}" in review.text(".maploop-notice")
+    assert review.data["total"] == "3"
+    review.click(0.2, 0.6)
+    review.press("Enter")
+    review.press("n", "3")
+    review.click(-0.1, 0.5)
+    assert "This point lies outside" in review.text(".maploop-notice")
+    review.click(0.1, 0.5)
+    review.until_saved()
+    assert ground.verdicts() == ["add", "add"]

@@ -1,5 +1,6 @@
 """The outbox of a browser: no entry blocks another, and of one that cannot be stored nothing is written."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import func, select
 from db.models import Claim, Decision, Feature, TileEvent
 from db.types import utc_now
 from maploop.imagery.tilemath import Tile
+from maploop.quality.acceptance import approve_tile
 from maploop.review.wire import read_entries
 from tests.review.ground import FIRST, Ground, act, decision, geojson, square
 
@@ -127,3 +129,41 @@ def test_what_was_drawn_is_checked_before_it_waits_for_the_database(
     assert [each["message"] for each in answer["refused"]] == [
         "The polygon crosses itself more than 1,000 times: draw it anew."
     ]
+
+
+def set_clock_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on everything is stored as of a year ago."""
+    monkeypatch.setattr("db.types.datetime", _LastYear)
+
+
+class _LastYear(datetime):
+    @classmethod
+    def now(cls, tz: Any = None) -> "_LastYear":
+        return super().now(tz) - timedelta(days=365)
+
+
+def test_a_clock_that_jumps_back_does_not_hide_a_change_from_the_approval(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.deck("anna", tile=TILE)
+    entries = accept_all(ground, TILE)
+    ground.send("anna", *entries, act(TILE, "complete"))
+    with ground.database.write() as connection:
+        approve_tile(connection, ground.project, FIRST, ground.people["anna"])
+    set_clock_back(monkeypatch)
+    change = decision(TILE, ground.features[TILE][0], "unsure", standing=entries[0]["id"])
+    assert ground.send("anna", change, act(TILE, "complete"))["refused"] == []
+    assert ground.deck("anna", tile=TILE)["tile"]["status"] == "complete"
+
+
+def test_a_clock_that_jumps_back_does_not_change_what_was_done_last(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.deck("anna", tile=TILE)
+    ground.deck("anna", tile=NEXT)
+    first = decision(TILE, ground.features[TILE][0], "accept")
+    second = decision(NEXT, ground.features[NEXT][0], "accept")
+    ground.send("anna", first)
+    set_clock_back(monkeypatch)
+    ground.send("anna", second)
+    assert ground.open("anna", latest=True)["latest"]["id"] == second["id"]

@@ -24,11 +24,11 @@ export const COMMANDS = [
   { name: "add", keys: ["n"], label: "Add missed", help: "Draw what the model missed; digits choose the class", group: "Correct", isButton: true },
   { name: "keep", keys: ["Enter"], label: "Keep", help: "Keep the outline", group: "While editing or drawing", modes: ["shaping"] },
   { name: "drop", keys: ["Escape"], label: "Drop", help: "Drop it", group: "While editing or drawing", modes: ["shaping"] },
-  { name: "takeBack", keys: ["Backspace"], label: "Take back", help: "Take the last step back", group: "While editing or drawing", modes: ["shaping"] },
-  { name: "undo", keys: ["Backspace", "Ctrl+z"], label: "Undo", help: "Undo; at the start of a tile: back into the tile before", group: "Correct", isButton: true, repeats: false },
+  { name: "takeBack", keys: ["Backspace", "Ctrl+z"], label: "Take back", help: "Take the last step back", group: "While editing or drawing", modes: ["shaping"] },
+  { name: "undo", keys: ["Backspace", "Ctrl+z"], label: "Undo", help: "Undo what you did last, on whatever tile", group: "Correct", isButton: true, repeats: false },
   { name: "next", keys: ["ArrowRight", "ArrowDown"], label: "Next", help: "Next feature", group: "Look", repeats: true },
   { name: "previous", keys: ["ArrowLeft", "ArrowUp"], label: "Previous", help: "Previous feature", group: "Look", repeats: true },
-  { name: "nextUndecided", keys: ["Tab"], label: "Next undecided", help: "Next undecided feature", group: "Look", repeats: true },
+  { name: "nextUndecided", keys: ["Tab"], label: "Next undecided", help: "Next undecided feature; once all is decided, Tab leads out of the map", group: "Look", repeats: true },
   { name: "previousUndecided", keys: ["Shift+Tab"], label: "Previous undecided", help: "Previous undecided feature", group: "Look", repeats: true },
   { name: "hide", keys: ["h"], label: "Hide", help: "Hold to hide all outlines", group: "Look", isButton: true, modes: ["review", "shaping"] },
   { name: "close", keys: ["z"], label: "Zoom", help: "Zoom to each feature, or see the whole tile", group: "Look", isButton: true, modes: ["review", "shaping"] },
@@ -39,6 +39,7 @@ export const COMMANDS = [
   { name: "goTo", keys: ["g"], label: "Go to tile", help: "Go to a tile by its address", group: "Tile" },
   { name: "filter", keys: ["f"], label: "Filter", help: "Filter and order", group: "Tile" },
   { name: "unsaved", keys: ["u"], label: "Unsaved", help: "What is not saved yet", group: "Tile" },
+  { name: "leave", keys: ["Escape"], label: "Leave the map", help: "Then Tab leads out of the map", group: "Tile" },
   { name: "help", keys: ["?"], label: "Help", help: "All keys", group: "Tile", modes: ["review", "shaping"] },
 ];
 
@@ -50,13 +51,22 @@ export const REASONS = [
   { reason: "bad_imagery", label: "bad imagery" },
 ];
 
+/** What a key writes; where letters are not Latin (Cyrillic, Greek, Arabic), what stands in its place elsewhere. */
+function latin({ key, code }) {
+  if (key === "\u061f") return "?"; // the Arabic one
+  const isForeign = /\p{L}/u.test(key) && !/\p{Script=Latin}/u.test(key);
+  return (isForeign && /^Key([A-Z])$/.exec(code)?.[1].toLowerCase()) || key;
+}
+
 /** Name a key press whatever the keyboard's layout: digits by their place, letters by what they write. @param {KeyboardEvent} event */
 export function keyOf(event) {
   const digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code)?.[1];
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
-  if (digit && isPlain && event.key !== "?") return event.shiftKey && event.key !== digit ? `Shift+${digit}` : digit;
-  const isLetter = /^\p{L}$/u.test(event.key);
-  const name = isLetter ? event.key.toLowerCase() : event.key;
+  const isOfRow = event.code.startsWith("Digit"); // those of the number pad know no Shift
+  if (digit && isPlain && event.key !== "?") return event.shiftKey && isOfRow ? `Shift+${digit}` : digit;
+  const written = latin(event);
+  const isLetter = /^\p{L}$/u.test(written);
+  const name = isLetter ? written.toLowerCase() : written;
   const shift = event.shiftKey && (isLetter || name.length > 1) ? "Shift+" : "";
   const control = event.ctrlKey || event.metaKey ? "Ctrl+" : "";
   return `${event.altKey ? "Alt+" : ""}${control}${shift}${name}`;

@@ -1,6 +1,4 @@
-/** What a verdict, a class, a shape or an undo does to the current feature, and what of it leaves for the server. */
-
-import { VERDICT_WORDS } from "./panel.js";
+/** What a verdict, a class or a shape does to the current feature, and what of it leaves for the server. */
 
 const OVERRULE_MS = 5000;
 
@@ -44,8 +42,9 @@ export class Deciding {
     const look = { class: feature.class, geometry: feature.geometry };
     const wasOpen = feature.verdict === null;
     const { entry, done } = tile.decide(feature, verdict, { class: className, geometry, reason, seconds: this.review.seconds() });
-    this.review.history.push(tile, done);
+    this.review.history.push(done);
     this.review.outbox.put(entry);
+    this.review.reopened(tile);
     this.review.countDecision(wasOpen ? 1 : 0);
     if (look.class !== feature.class || look.geometry !== feature.geometry) this.review.layers.put(feature);
     else this.review.layers.restyle(feature, tile.isOfInterest(feature));
@@ -105,8 +104,9 @@ export class Deciding {
     if (kind === "add") {
       const { tile } = this.review;
       const { entry, done } = tile.add(className, geometry, this.review.seconds());
-      this.review.history.push(tile, done);
+      this.review.history.push(done);
       this.review.outbox.put(entry);
+      this.review.reopened(tile);
       this.review.countDecision(0);
       this.review.layers.put(tile.features.get(done.feature));
       this.review.update();
@@ -115,35 +115,5 @@ export class Deciding {
     } else {
       this.decide("correct", { feature, className, geometry });
     }
-  }
-
-  async undo() {
-    const { tile } = this.review;
-    const done = this.review.history.pop(tile);
-    if (!done) {
-      await this.#undoUnremembered(tile);
-      return;
-    }
-    const entry = tile.undo(done, this.review.seconds());
-    this.review.outbox.put(entry);
-    const feature = tile.features.get(done.feature);
-    if (feature) this.review.layers.put(feature, tile.isOfInterest(feature));
-    else this.review.layers.remove(done.feature);
-    this.review.notices.say(`Undone: ${entry.class} is ${feature ? (VERDICT_WORDS[feature.verdict] ?? "undecided") : "gone"} again.`);
-    this.review.select(feature ? feature.id : tile.currentId);
-  }
-
-  /** Nothing of this browser's own is left to undo here: what was decided elsewhere by the same person, or the tile before. */
-  async #undoUnremembered(tile) {
-    const mine = tile.all.findLast((each) => each.decidedBy === this.review.configuration.annotator && !tile.touched.has(each.id));
-    const isHere = mine && tile.deck.tile.status !== "complete" && tile.deck.tile.status !== "approved";
-    if (!isHere) {
-      this.review.back();
-      return;
-    }
-    const entry = tile.undo({ decision: mine.standing, feature: mine.id, before: { verdict: null } }, this.review.seconds());
-    this.review.outbox.put(entry);
-    tile.currentId = mine.id;
-    await this.review.desk.refresh(); // how it stood before, only the server knows
   }
 }

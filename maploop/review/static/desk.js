@@ -16,7 +16,7 @@ export class Desk {
    * @param {import("./view.js").View} view
    * @param {string} owner
    * @param {{show: (tile: TileUnderReview, how: object) => void, cover: (content: object | null) => void,
-   *          ahead: (address: string) => void, progress: (progress: import("./types.js").Progress) => void, clearFilter: () => void,
+   *          ahead: (address: string) => void, say: (text: string) => void, progress: (progress: import("./types.js").Progress) => void, clearFilter: () => void,
    *          visit: (page: "import" | "quality") => void}} tell
    */
   constructor(api, outbox, view, owner, tell) {
@@ -42,23 +42,41 @@ export class Desk {
 
   /**
    * Open a tile: the one asked for, the one finished before `back`, or what the queue says.
-   * @param {{tile?: string | null, back?: string | null, isRefresh?: boolean}} [wanted]
+   * @param {{tile?: string | null, back?: string | null, isRefresh?: boolean, isUndo?: boolean}} [wanted]  `isUndo`: this
+   *   tile waits meanwhile, and nothing is decided before the other is there
    */
-  async open({ tile = null, back = null, isRefresh = false } = {}, attempt = 0) {
+  async open({ tile = null, back = null, isRefresh = false, isUndo = false } = {}, attempt = 0) {
     this.turn += 1;
     const turn = this.turn;
     clearTimeout(this.retrying);
     clearTimeout(this.covering);
-    if (!isRefresh && attempt === 0) this.#coverSoon();
+    if (isUndo) this.tell.cover({ kind: "loading", title: `Back to tile ${tile}`, text: "" });
+    else if (!isRefresh && attempt === 0) this.#coverSoon();
     await this.outbox.settle(); // what was decided counts before the next question
     const answer = await this.#ask({ tile, back, ahead: false }).catch((error) => ({ error }));
     if (turn !== this.turn) return;
     clearTimeout(this.covering);
     if (answer.error) this.#failed({ tile, back, isRefresh }, answer.error, attempt);
-    else if (answer.deck) this.#opened(answer.deck, { back, isRefresh });
+    else if (answer.deck) this.#opened(answer.deck, { back, isRefresh, isUndo });
     else if (back) this.tell.show(this.tile, { message: answer.nothing.reason });
     else if (this.left.size) this.#takeUpWhatWasLeft();
     else this.#nothing(answer.nothing);
+  }
+
+  /** Open the tile of the latest act that the server knows of; answers that act, null when there is none to undo. */
+  async openLatest() {
+    this.turn += 1;
+    const turn = this.turn;
+    this.tell.cover({ kind: "loading", title: "Looking for what you did last", text: "" });
+    await this.outbox.settle();
+    const answer = await this.#ask({ tile: null, back: null, ahead: false, latest: true }).catch((error) => ({ error }));
+    if (turn !== this.turn) return null;
+    if (answer.deck) this.#opened(answer.deck, { isUndo: true });
+    else if (this.tile) this.tell.cover(null);
+    if (answer.error) this.tell.say(`Nothing was undone: ${answer.error.message}`);
+    else if (answer.nothing) this.tell.say(answer.nothing.reason);
+    if (!this.tile) this.open();
+    return answer.latest ?? null;
   }
 
   /** Say "nothing missing", and go on to the next tile. @param {number} seconds */
@@ -145,14 +163,14 @@ export class Desk {
     this.open();
   }
 
-  #opened(deck, { back, isRefresh }) {
+  #opened(deck, { back = null, isRefresh = false, isUndo = false }) {
     const before = this.tile;
     const tile = this.#tileOf(deck);
-    if (isRefresh && before?.address === tile.address) {
+    if ((isRefresh || isUndo) && before?.address === tile.address) {
       tile.touched = before.touched;
       tile.currentId = tile.features.has(before.currentId) ? before.currentId : null;
     } else if (before && before.address !== tile.address) {
-      if (back && before.audit === null) {
+      if ((back || isUndo) && before.audit === null) {
         this.waiting.unshift({ tile: before, at: Date.now() });
         this.tile = null;
       }
@@ -201,13 +219,13 @@ export class Desk {
     this.tell.ahead(this.waiting[0]?.tile.address ?? "");
   }
 
-  async #ask({ tile, back, ahead }) {
+  async #ask({ tile, back, ahead, latest = false }) {
     const { order, randomShare, filter, audit } = this.options;
     const here = [this.tile?.address, ...this.waiting.map((each) => each.tile.address), ...this.outbox.tiles];
     const elsewhere = tile || back ? [] : await this.#openElsewhere();
     const seen = [...this.seen].reverse(); // the latest first
     const holding = [...new Set([...here, ...elsewhere, ...this.left, ...seen])].filter(Boolean).slice(0, MOST_HELD);
-    return this.api.post("open", { tile, back, ahead, holding, order, randomShare, filter, audit });
+    return this.api.post("open", { tile, back, latest, ahead, holding, order, randomShare, filter, audit });
   }
 
   #tileOf(deck) {

@@ -12,6 +12,7 @@ function open(name, title, ...content) {
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
+  window.focus(); // keys may have come from the page around
   dialog.showModal();
   return dialog;
 }

@@ -60,6 +60,17 @@ export class Drawing {
     this.area.setStyle({ fillColor: colour });
   }
 
+  /** What is drawn so far, to go on from after a reload. */
+  get state() {
+    return this.points.map(({ lng, lat }) => [lng, lat]);
+  }
+
+  /** @param {number[][]} state */
+  goOn(state) {
+    this.points = state.map(([lng, lat]) => L.latLng(lat, lng));
+    this.#show();
+  }
+
   takeBack() {
     this.points.pop();
     this.#show();

@@ -14,10 +14,11 @@ const handle = () => L.divIcon({ className: "maploop-handle", iconSize: [12, 12]
 export class VertexEditing {
   hint = "Drag a vertex or a middle; click a vertex to remove it";
 
-  /** @param {L.Map} map @param {Geometry} geometry @param {string} colour */
-  constructor(map, geometry, colour) {
+  /** @param {L.Map} map @param {Geometry} geometry @param {string} colour @param {() => void} changed */
+  constructor(map, geometry, colour, changed) {
     this.map = map;
     this.colour = colour;
+    this.changed = changed;
     this.past = [geometry];
     this.#begin(geometry);
   }
@@ -40,6 +41,18 @@ export class VertexEditing {
     this.layer.setStyle({ color: colour });
   }
 
+  /** What was done so far, to go on from after a reload. */
+  get state() {
+    return this.past.slice(1);
+  }
+
+  /** @param {Geometry[]} state */
+  goOn(state) {
+    this.past.push(...state);
+    this.end();
+    this.#begin(this.geometry);
+  }
+
   takeBack() {
     if (!this.isChanged) return;
     this.past.pop();
@@ -55,7 +68,10 @@ export class VertexEditing {
   #begin(geometry) {
     this.layer = shape(geometry, { ...shapingStyle(this.colour), poly: { allowIntersection: true, icon: handle() } });
     this.layer.addTo(this.map);
-    this.layer.on("edit", () => this.past.push(toGeometry(this.layer)));
+    this.layer.on("edit", () => {
+      this.past.push(toGeometry(this.layer));
+      this.changed();
+    });
     if (geometry.type === "Polygon") this.layer.editing.latlngs = this.layer.getLatLngs(); // handles for the holes, too
     this.layer.editing.enable();
   }
@@ -65,9 +81,10 @@ export class VertexEditing {
 export class Moving {
   hint = "Drag it, or nudge it with the arrows (Shift: further)";
 
-  /** @param {L.Map} map @param {Geometry} geometry @param {string} colour */
-  constructor(map, geometry, colour) {
+  /** @param {L.Map} map @param {Geometry} geometry @param {string} colour @param {() => void} changed */
+  constructor(map, geometry, colour, changed) {
     this.map = map;
+    this.changed = changed;
     this.original = geometry;
     this.past = [[0, 0]];
     this.zoom = map.getZoom();
@@ -95,6 +112,17 @@ export class Moving {
     this.layer.setStyle({ color: colour });
   }
 
+  /** What was done so far, to go on from after a reload. */
+  get state() {
+    return { zoom: this.zoom, past: this.past };
+  }
+
+  /** @param {{zoom: number, past: number[][]}} state */
+  goOn({ zoom, past }) {
+    Object.assign(this, { zoom, past });
+    this.#show(this.geometry);
+  }
+
   /** Arrows nudge. @param {string} key @returns {boolean} */
   key(key) {
     const nudge = NUDGES[key.replace("Shift+", "")];
@@ -103,6 +131,7 @@ export class Moving {
     const [x, y] = this.past.at(-1);
     this.past.push([x + nudge[0] * step, y + nudge[1] * step]);
     this.#show(this.geometry);
+    this.changed();
     return true;
   }
 
@@ -133,6 +162,7 @@ export class Moving {
     this.past.push(this.#reached(event));
     this.start = null;
     this.map.dragging.enable();
+    this.changed();
   }
 
   #reached(event) {

@@ -1,19 +1,19 @@
-/** What the browser remembers between visits: how somebody likes to work, and the way back through each tile. */
+/** What the browser remembers between visits: how somebody likes to work, and the way back through what was done. */
 
-const TILES_KEPT = 30;
+const ACTS_KEPT = 1000;
 const NO_FILTER = { class: null, minScore: null, maxScore: null, status: null };
 
-function read(key) {
+function read(storage, key) {
   try {
-    return JSON.parse(localStorage.getItem(key));
+    return JSON.parse(storage.getItem(key));
   } catch {
     return null;
   }
 }
 
-function store(key, value) {
+function store(storage, key, value) {
   try {
-    localStorage.setItem(key, JSON.stringify(value));
+    storage.setItem(key, JSON.stringify(value));
   } catch {
     // Full or forbidden: a convenience is lost, no work.
   }
@@ -29,7 +29,7 @@ export class Preferences {
   /** @param {string} owner */
   constructor(owner) {
     this.key = `maploop/preferences/${encodeURIComponent(owner)}`;
-    this.chosen = read(this.key) ?? {};
+    this.chosen = read(localStorage, this.key) ?? {};
   }
 
   /** @param {{order: string, filter: object, audit: number | null}} configuration */
@@ -46,61 +46,99 @@ export class Preferences {
   /** @param {{order?: string, filter?: object, stepping?: string}} chosen */
   choose(chosen) {
     this.chosen = { ...this.chosen, ...chosen };
-    store(this.key, this.chosen);
+    store(localStorage, this.key, this.chosen);
   }
 }
 
-/** The decisions of this browser, tile by tile, the last one last: what undo goes back through. */
+/**
+ * What was done in this tab, the last act last: decisions, and tiles that were finished. Undo goes back through it by
+ * time, from tile to tile. It outlives a reload; in a fresh tab the server says what was done last.
+ */
 export class History {
   /** @param {string} owner */
   constructor(owner) {
-    this.prefix = `maploop/history/${encodeURIComponent(owner)}/`;
-    this.prune();
+    this.key = `maploop/history/${encodeURIComponent(owner)}`;
+    /** @type {import("./types.js").Act[]} */
+    this.acts = read(sessionStorage, this.key) ?? [];
+    this.#dropOlderKind();
   }
 
-  /** @param {import("./tile.js").TileUnderReview} tile @returns {import("./types.js").Done[]} */
-  of(tile) {
-    this.#open(tile);
-    return this.stack;
+  /** @param {import("./types.js").Done} done */
+  push(done) {
+    this.#add({ ...done, act: "decision" });
   }
 
-  /** @param {import("./tile.js").TileUnderReview} tile @param {import("./types.js").Done} done */
-  push(tile, done) {
-    this.of(tile).push(done);
+  /** Somebody said that nothing is missing on a tile. @param {string} tile */
+  pushFinished(tile) {
+    this.#add({ act: "complete", tile, audit: null });
+  }
+
+  /** The last act in a spot check's tile, or (null) outside of spot checks; null when there is none. @param {number | null} audit */
+  last(audit) {
+    return this.acts.findLast((each) => each.audit === audit) ?? null;
+  }
+
+  /** The feature decided last on a tile. @param {import("./tile.js").TileUnderReview} tile */
+  lastFeatureOn({ address, audit }) {
+    return this.acts.findLast((each) => each.act === "decision" && each.tile === address && each.audit === audit)?.feature;
+  }
+
+  /** Taken back, or not standing any more. @param {import("./types.js").Act} act */
+  forget(act) {
+    this.acts = this.acts.filter((each) => each !== act);
     this.#save();
   }
 
-  /** The last decision that still stands; those that do not any more are forgotten. @param {import("./tile.js").TileUnderReview} tile */
-  pop(tile) {
-    const stack = this.of(tile);
-    let done = stack.pop() ?? null;
-    while (done && tile.features.get(done.feature)?.standing !== done.decision) done = stack.pop() ?? null;
+  #add(act) {
+    this.acts.push(act);
+    if (this.acts.length > ACTS_KEPT) this.acts.shift();
     this.#save();
-    return done;
-  }
-
-  /** Keep the last tiles only. */
-  prune() {
-    try {
-      const keys = Object.keys(localStorage).filter((key) => key.startsWith(this.prefix));
-      const at = new Map(keys.map((key) => [key, read(key)?.at ?? 0]));
-      keys.sort((one, other) => at.get(other) - at.get(one));
-      for (const key of keys.slice(TILES_KEPT)) localStorage.removeItem(key);
-    } catch {
-      // Storage is forbidden: undo reaches back to the last reload.
-    }
-  }
-
-  #open(tile) {
-    const key = `${this.prefix}${tile.address}${tile.audit === null ? "" : `/audit${tile.audit}`}`;
-    if (this.key === key) return;
-    this.key = key;
-    this.stack = read(key)?.stack ?? [];
   }
 
   /** Written after the frame is painted: nobody waits for it. */
   #save() {
-    const { key, stack } = this;
-    setTimeout(() => store(key, { at: Date.now(), stack }));
+    clearTimeout(this.saving);
+    this.saving = setTimeout(() => store(sessionStorage, this.key, this.acts));
+  }
+
+  /** Earlier versions kept a list a tile, for all tabs. */
+  #dropOlderKind() {
+    try {
+      for (const key of Object.keys(localStorage)) if (key.startsWith(`${this.key}/`)) localStorage.removeItem(key);
+    } catch {
+      // Storage is forbidden: nothing was kept either.
+    }
+  }
+}
+
+/** Shapes in the making, one a tile: they outlive a closed page, another tile and a tile shown anew. */
+export class Unfinished {
+  /** @param {string} owner */
+  constructor(owner) {
+    this.prefix = `maploop/unfinished/${encodeURIComponent(owner)}/`;
+  }
+
+  /**
+   * @param {import("./tile.js").TileUnderReview} tile
+   * @returns {{kind: string, feature: number | string | null, className: string, state: any} | null}
+   */
+  of(tile) {
+    return read(localStorage, this.#key(tile));
+  }
+
+  keep(tile, shape) {
+    store(localStorage, this.#key(tile), shape);
+  }
+
+  forget(tile) {
+    try {
+      localStorage.removeItem(this.#key(tile));
+    } catch {
+      // Storage is forbidden: nothing was kept.
+    }
+  }
+
+  #key({ address, audit }) {
+    return this.prefix + (audit === null ? address : `${address}/audit${audit}`);
   }
 }

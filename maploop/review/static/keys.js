@@ -3,6 +3,7 @@
 import { keyOf } from "./commands.js";
 
 const TYPING = "input, textarea, select, [contenteditable=''], [contenteditable=true], [role=textbox], [role=combobox]";
+const PRESSED = "button, a[href], summary, [role=button]";
 const OPEN_DIALOG = "[role=dialog], [data-baseweb=popover]";
 
 export class Keys {
@@ -42,7 +43,9 @@ function isForUs(event) {
   const target = event.composedPath()[0];
   if (target?.matches?.(TYPING)) return false;
   const { document: here } = event.currentTarget;
-  if (here.querySelector(here === document ? "dialog[open]" : OPEN_DIALOG)) return false;
-  // A focused button in the page takes Enter and Tab itself; within the map they are ours.
-  return here === document || !(["Enter", "Tab", "Shift+Tab", " "].includes(keyOf(event)) && target?.closest?.("button, a, summary"));
+  if (document.querySelector("dialog[open]") || (here !== document && here.querySelector(OPEN_DIALOG))) return false;
+  if (!target?.closest?.(PRESSED)) return true;
+  // A focused button is pressed by Enter and Space, wherever it is; Tab goes on from one in the page.
+  const own = here === document ? ["Enter", " "] : ["Enter", " ", "Tab", "Shift+Tab"];
+  return !own.includes(keyOf(event));
 }

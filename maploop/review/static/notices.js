@@ -31,7 +31,7 @@ export class Notices {
     };
     const buttons = REASONS.map(({ reason, label }, index) =>
       make(
-        "button", { type: "button", "data-reason": reason, on: { click: () => choose(reason), pointerdown: (event) => event.preventDefault() } },
+        "button", { type: "button", "data-reason": reason, on: { click: () => choose(reason) } },
         make("kbd", { text: String(index + 1) }), label,
       ),
     );
@@ -69,6 +69,11 @@ export class Notices {
       make("div", {}, make("h2", { text: content.title }), make("p", { text: content.text }), make("div", { class: "maploop-actions" }, ...buttons)),
     );
     this.first = content.actions?.[0]?.act ?? null;
+  }
+
+  /** Nothing of the map is seen. */
+  get isCovering() {
+    return !this.stage.hidden;
   }
 
   /** Do what the stage's first button does. True when there is one. */

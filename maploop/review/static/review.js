@@ -8,7 +8,7 @@ import { Desk } from "./desk.js";
 import { askFilter, askTile, showHelp } from "./dialogs.js";
 import { make, plural } from "./dom.js";
 import { Frame } from "./frame.js";
-import { History, isEmpty, Preferences } from "./keepsakes.js";
+import { History, isEmpty, Preferences, Unfinished } from "./keepsakes.js";
 import { Keys } from "./keys.js";
 import { FeatureLayers } from "./layers.js";
 import { Notices } from "./notices.js";
@@ -17,10 +17,14 @@ import { Panel } from "./panel.js";
 import { Saving } from "./saving.js";
 import { Shaping } from "./shaping.js";
 import { Toolbar } from "./toolbar.js";
+import { Undoing } from "./undoing.js";
 import { View } from "./view.js";
 
 const ACTIVE_MS = 30_000;
 const SETTLE_MS = 350; // a second Enter so soon after a tile came was meant for the one before
+
+const TABS = ["nextUndecided", "previousUndecided"];
+const ALWAYS = ["help", "unsaved", "goTo", "filter", "back", "undo"]; // what needs no tile in sight
 
 /** @typedef {import("./types.js").Feature} Feature */
 
@@ -71,6 +75,7 @@ export class Review {
     this.classes = new Map(classes.map((each) => [each.name, each]));
     this.progress = null;
     this.deciding = new Deciding(this);
+    this.undoing = new Undoing(this);
     this.saving = new Saving(this);
     this.api = new Api(addresses, () => this.frame.askPage());
     this.outbox = new Outbox(this.api, owner, {
@@ -90,19 +95,22 @@ export class Review {
       changed: () => this.update(),
       kept: (work, geometry) => this.deciding.shaped(work, geometry),
       say: (text) => this.notices.say(text, "warning"),
-    });
+    }, new Unfinished(owner));
     this.preferences = new Preferences(owner);
     this.history = new History(owner);
     this.desk = new Desk(this.api, this.outbox, this.view, owner, {
       show: (tile, how) => this.#show(tile, how),
       cover: (content) => this.notices.cover(content),
       progress: (progress) => this.progressed(progress),
+      say: (text) => this.notices.say(text, "warning"),
       ahead: (address) => this.frame.publish({ ahead: address }),
       visit: (page) => this.frame.visit(page),
       clearFilter: () => this.#choose({ filter: { class: null, minScore: null, maxScore: null, status: null } }),
     });
     this.attention = new Attention(() => this.#worked());
     this.lastActive = Date.now();
+    // The focus stays with the map, so that the next Enter is not the button's that was clicked before.
+    document.addEventListener("pointerdown", (event) => event.target.closest?.("button") && !event.target.closest("dialog") && event.preventDefault());
     this.keys = new Keys((key, event) => this.#pressed(key, event), (key) => ["h", "blur"].includes(key) && this.#hide(false));
     this.frame.guard(() => this.outbox.unsaved > 0, () => this.desk.giveBack({ all: true }));
     this.#useOptions();
@@ -134,33 +142,57 @@ export class Review {
       this.update();
       return true;
     }
-    if (/^[1-9]$/.test(key)) return this.#digit(key);
-    if (/^Shift\+[1-9]$/.test(key) && this.notices.answer(key.at(-1))) return true;
-    if (key === "Escape" && this.deciding.pendingReject) {
-      this.deciding.pendingReject = null;
-      this.notices.dismissQuestion();
-      return true;
-    }
+    if (/^(Shift\+)?[1-9]$/.test(key)) return event.repeat || this.#digit(key, event);
+    if (key === "Escape" && mode === "review") return this.#escape();
     const command = commandFor(key, mode);
     if (!command) return false;
+    if (TABS.includes(command.name) && !this.#takesTab()) return false;
+    this.isTabFree = false;
     if (!event.repeat || command.repeats) this.run(command.name);
     return true;
   }
 
-  #digit(key) {
-    if (this.deciding.pendingReject && this.notices.answer(key)) return true;
+  /** A digit sets the class; with Shift, or when a reject waits for it, it is a reason. */
+  #digit(key, event) {
+    const isReason = key.startsWith("Shift+");
+    if ((isReason || this.deciding.pendingReject) && this.notices.answer(key.at(-1))) return true;
+    if (isReason) {
+      // Where digits are typed with Shift (AZERTY), it was perhaps meant for the class.
+      if (event.key === key.at(-1)) this.notices.say(`No reason is asked for. The key without Shift sets class ${key.at(-1)}.`);
+      return true;
+    }
     const chosen = [...this.classes.values()].find((each) => String(each.digit) === key);
     if (!chosen) return false;
     this.run("class", chosen.name);
     return true;
   }
 
+  /** Call a question off; with none open, set Tab free: the keyboard is no trap. */
+  #escape() {
+    if (this.deciding.pendingReject) {
+      this.deciding.pendingReject = null;
+      this.notices.dismissQuestion();
+      return true;
+    }
+    if (this.isTabFree) return false;
+    this.isTabFree = true;
+    this.notices.say("Tab leads through the buttons and out of the map now, until another key of the map is pressed.");
+    return true;
+  }
+
+  /** Whether Tab steps to what is undecided; otherwise it moves the focus, as everywhere. */
+  #takesTab() {
+    if (this.isTabFree || !this.tile?.undecided.length) return false;
+    if (!this.hasToldOfTab) this.notices.say("Tab goes to the next undecided. To leave the map, press Escape first.");
+    this.hasToldOfTab = true;
+    return true;
+  }
+
   /** Do a command by name. @param {string} name @param {any} [detail] */
   run(name, detail) {
-    const always = ["help", "unsaved", "goTo", "filter", "back"];
+    const isCovered = !this.tile || this.notices.isCovering || this.undoing.isUnderWay;
     if (name === "done" && this.notices.proceed()) return;
-    if (!this.tile && !always.includes(name)) return;
-    if (this.shaping.isOn && ["goTo", "filter", "back", "done"].includes(name)) this.shaping.drop();
+    if (isCovered && !ALWAYS.includes(name)) return; // nobody decides about what cannot be seen
     this.#commands[name]?.(detail);
   }
 
@@ -177,7 +209,7 @@ export class Review {
     keep: () => this.shaping.keep(),
     drop: () => this.shaping.drop(),
     takeBack: () => this.shaping.takeBack(),
-    undo: () => this.deciding.undo(),
+    undo: () => this.undoing.undo(),
     next: () => this.select(this.tile.neighbour(1)),
     previous: () => this.select(this.tile.neighbour(-1)),
     nextUndecided: () => this.select(this.tile.nextUndecided(1) ?? this.tile.neighbour(1)),
@@ -209,6 +241,7 @@ export class Review {
       this.notices.say(`${left.length} still undecided${outside ? `, ${outside} of them outside the filter` : ""}: the tile is not done yet.`, "warning");
       return;
     }
+    if (!tile.isFinished && tile.audit === null) this.history.pushFinished(tile.address);
     if (!tile.isFinished && this.progress && tile.audit === null) {
       this.progress.tiles.mine += 1;
       this.progress.tiles.finished += 1;
@@ -222,7 +255,7 @@ export class Review {
   #show(tile, { isBack = false, isRefresh = false, message = "" }) {
     if (message) this.notices.say(message);
     if (tile === this.shown) return;
-    this.shaping.drop();
+    this.shaping.leave();
     this.deciding.pendingReject = null;
     if (!isRefresh) this.notices.dismissQuestion();
     this.shown = tile;
@@ -237,14 +270,29 @@ export class Review {
         this.shownAt = performance.now();
       }
       this.layers.draw(tile.all, (feature) => tile.isOfInterest(feature));
-      tile.currentId ??= isBack ? (this.history.of(tile).at(-1)?.feature ?? tile.nextOpen()) : tile.nextOpen();
+      tile.currentId ??= isBack ? (this.history.lastFeatureOn(tile) ?? tile.nextOpen()) : tile.nextOpen();
       if (!tile.current) tile.currentId = null;
       this.frame.follow(tile.address, this.configuration.audit);
     }
     this.panel.showTile(tile, !isEmpty(this.settings.filter));
     this.#bannerOf(tile);
     this.select(tile?.currentId ?? null);
-    if (isBack) this.notices.say("The tile before. Backspace again undoes its last decision; Enter finishes it.");
+    const isUnfinished = this.shaping.show(tile);
+    if (this.shaping.work?.feature) this.select(this.shaping.work.feature.id);
+    if (isUnfinished && !isRefresh) this.notices.say("Here is the outline that you had not finished: Enter keeps it, Escape drops it.");
+    else if (isBack) this.notices.say("The tile before. Backspace undoes what you did last; Enter finishes it.");
+  }
+
+  /** Somebody decides on a finished tile, or takes something back there: it is open until it is finished again. */
+  reopened(tile) {
+    if (tile.audit !== null || !tile.reopen()) return false;
+    this.panel.showTile(tile, !isEmpty(this.settings.filter));
+    if (this.progress) {
+      this.progress.tiles.finished -= 1;
+      if (tile.deck.tile.finishedBy === this.configuration.annotator) this.progress.tiles.mine -= 1;
+      this.panel.showProgress(this.progress);
+    }
+    return true;
   }
 
   #bannerOf(tile) {

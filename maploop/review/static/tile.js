@@ -39,6 +39,13 @@ export class TileUnderReview {
     return FINISHED.includes(this.deck.tile.status) && this.touched.size === 0 && this.undecided.length === 0;
   }
 
+  /** The tile is open again; false when it was. */
+  reopen() {
+    if (!FINISHED.includes(this.deck.tile.status)) return false;
+    this.deck.tile.status = "open";
+    return true;
+  }
+
   /** Features in stepping order. */
   get all() {
     return this.order.map((id) => this.features.get(id));

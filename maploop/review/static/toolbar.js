@@ -50,8 +50,6 @@ export class Toolbar {
       "button", { type: "button", class: `is-${command.name}`, title: command.help, "data-command": command.name },
       make("span", { text: command.label }), make("kbd", { text: keyLabel(command.keys[0]) }),
     );
-    // The focus stays with the map, so that the next key is not the button's.
-    button.addEventListener("pointerdown", (event) => event.preventDefault());
     if (command.name !== "hide") button.addEventListener("click", () => run(command.name));
     this.buttons.set(command.name, button);
     return button;

@@ -63,6 +63,8 @@
  * @property {Geometry | null} geometry  null: as predicted
  *
  * @typedef {{decision: string, tile: string, feature: number | string, audit: number | null, before: Before | null}} Done
+ *
+ * @typedef {(Done & {act: "decision"}) | {act: "complete", tile: string, audit: null}} Act   what undo takes back
  */
 
 export {};
