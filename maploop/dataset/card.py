@@ -1,6 +1,7 @@
 """The dataset's card: what a person wants to know before using it, in Markdown."""
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import jinja2
@@ -10,14 +11,23 @@ from maploop.dataset.datasets import DatasetView
 from maploop.dataset.snapshot import Snapshot
 from maploop.quality.statistics import Metric
 
+NAMED_TILES = 50  # a reason; the manifest names all
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-!|&~$:@])")
 
 
-def card_of(dataset: DatasetView, snapshot: Snapshot) -> str:
-    """The card as Markdown; names and texts of people are escaped, so they show as they were typed."""
+def card_of(
+    dataset: DatasetView, snapshot: Snapshot, left_out: Mapping[str, Sequence[str]] | None = None, unseen: int = 0
+) -> str:
+    """The card as Markdown; names and texts of people are escaped, so they show as they were typed.
+
+    `left_out` names the tiles that an export left out, by reason; `unseen` counts annotations on ground without pixels.
+    """
     return _template().render(
         manifest=dataset.manifest,
         classes=snapshot.classes,
+        left_out=left_out or {},
+        most=NAMED_TILES,
+        unseen=unseen,
         created_by=dataset.created_by,
         created_at=f"{dataset.created_at:%Y-%m-%d}",
     )

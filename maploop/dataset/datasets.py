@@ -15,10 +15,11 @@ from db.models import Annotator, Dataset, Imagery
 from maploop.database import Database
 from maploop.dataset.manifest import agreement_of, manifest_of
 from maploop.dataset.reading import Sources, read_snapshot
-from maploop.dataset.selection import Scope, held_out, scope_named, second_looks
+from maploop.dataset.selection import Scope, chosen, held_out, scope_named, second_looks
 from maploop.dataset.snapshot import Snapshot, id_of
 from maploop.errors import DatabaseError, InputError, NotFoundError
 from maploop.imagery.info import ImagerySource, SourceInfo
+from maploop.imagery.pixel_records import count_pixels, measure_tiles
 from maploop.imagery.source import open_source
 from maploop.project import ProjectView, annotator_id
 from maploop.settings import get_settings
@@ -71,13 +72,16 @@ def freeze(
 ) -> DatasetView:
     """Freeze the approved tiles of a project (`complete`: merely complete ones too) into a dataset.
 
-    Nothing changed since an earlier freeze: that dataset comes back. Raises ConflictError when no tile is ready.
+    Tiles whose pixels nobody has looked at are measured first. Nothing changed since an earlier freeze: that dataset
+    comes back. Raises ConflictError when no tile is ready.
     """
     scope = scope_named(tiles)
     tell = progress or _silent
+    opened = sources or imagery_sources(database)
+    measure_tiles(database, project, chosen(project, scope), opened, progress=tell)
     tell(0, 3, "Reading annotations")
     with database.read() as connection:
-        snapshot = read_snapshot(connection, project, scope, sources or imagery_sources(database))
+        snapshot = read_snapshot(connection, project, scope, opened)
         circumstances = _circumstances(connection, project, scope)
     tell(1, 3, "Freezing the dataset")
     content = snapshot.to_bytes()
@@ -105,6 +109,7 @@ def _circumstances(connection: Any, project: ProjectView, scope: Scope) -> dict[
         "held_out": [str(each) for each in held_out(connection, project, scope)],
         "second_looks": second_looks(connection, project, scope),
         "agreement": agreement_of(connection, project, scope),
+        "pixels": count_pixels(connection, project, chosen(project, scope)).to_json(),
     }
 
 

@@ -15,10 +15,13 @@ from maploop.dataset.formats import Format, format_named
 from maploop.dataset.job import ExportCancelledError, ExportedFile, Job, tiles_are
 from maploop.dataset.manifest import imageless_tiles, tiles_that_stay, untrainable_tiles, versions
 from maploop.dataset.reading import Sources
+from maploop.dataset.seen import look_at, without_unseen
 from maploop.dataset.snapshot import SPLITS, Indices, Snapshot
 from maploop.dataset.split import Split
 from maploop.dataset.staging import put_in_place, staged
 from maploop.errors import InputError, LicenceError
+from maploop.imagery.pixel_records import MEASURE_PIXELS, read_records
+from maploop.imagery.pixels import PixelCoverage
 from maploop.imagery.sharing import imagery_that_stays_among
 
 __all__ = ["ExportCancelledError", "ExportReport", "check_request", "export", "freeze"]
@@ -26,13 +29,14 @@ __all__ = ["ExportCancelledError", "ExportReport", "check_request", "export", "f
 MANIFEST = "manifest.json"
 CARD = "card.md"
 NAMED_TILES = 5
+UNSEEN = "annotations_without_pixels"  # a fact of the manifest
 
 
 @dataclass(frozen=True)
 class ExportReport:
     """What was written where, and what was not.
 
-    refused     tiles that stayed out, by reason
+    left_out    tiles that stayed out, by reason
     notes       what a person should know of the files
     """
 
@@ -40,7 +44,7 @@ class ExportReport:
     format: str
     path: Path
     files: tuple[ExportedFile, ...]
-    refused: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class ExportReport:
             "format": self.format,
             "path": str(self.path),
             "files": [each.to_json() for each in self.files],
-            "refused": self.refused,
+            "left_out": self.left_out,
             "notes": list(self.notes),
         }
 
@@ -101,7 +105,8 @@ def write_export(
     """Write a dataset as `export` does, in a format that need not be one of those with a name."""
     wanted, target = _split_named(split), _place(out, format)
     snapshot = dataset.snapshot()
-    tiles, refused = _tiles(snapshot, format, with_images, wanted, _imagery_that_stays(database, snapshot, format))
+    stays = _imagery_that_stays(database, snapshot, format)
+    tiles, left_out, barred = _tiles(snapshot, format, with_images, wanted, stays)
     with staged(target) as folder:
         job = Job(
             dataset_id=dataset.id,
@@ -115,16 +120,62 @@ def write_export(
             with_images=with_images,
         )
         job.folder.mkdir()
-        job.notes.extend(_notes(job, refused))
+        if (format.training or format.pictures or with_images) and len(job.all_tiles):
+            left_out = merged(left_out, _look(job, database, dataset, pictures=format.pictures or with_images))
+            if not len(job.all_tiles):
+                raise _nothing(format, left_out, barred=barred)
+        job.notes[:0] = _notes(job, left_out)
         format.write(job)
         if _is_one_file(target, format):
             put_in_place(job.folder / job.files[0].name, target, folder)
             (only,) = job.files
             files = (ExportedFile(target.name, only.sha256, only.examples),)
-            return ExportReport(dataset.id, format.name, target.parent, files, refused, tuple(job.notes))
-        _describe(job, dataset, format, refused)
+            return ExportReport(dataset.id, format.name, target.parent, files, left_out, tuple(job.notes))
+        _describe(job, dataset, format, left_out)
         put_in_place(job.folder, target, folder)
-    return ExportReport(dataset.id, format.name, target, tuple(job.files), refused, tuple(job.notes))
+    return ExportReport(dataset.id, format.name, target, tuple(job.files), left_out, tuple(job.notes))
+
+
+def _look(job: Job, database: Database, dataset: DatasetView, *, pictures: bool) -> dict[str, list[str]]:
+    """Look at the pixels of the job's tiles and leave out those without any -> these, by reason.
+
+    Annotations wholly on ground without pixels go from the job's snapshot. With `pictures`, those are kept for the
+    writer; else tiles that were measured before are not rendered again. Raises ConflictError.
+    """
+    snapshot, tiles = job.snapshot, job.all_tiles
+    sight = look_at(
+        snapshot,
+        tiles,
+        job.source,
+        size=snapshot.contract.image_size if pictures else MEASURE_PIXELS,
+        hear=job.keep_picture if pictures else lambda _tile, _pixels: None,
+        known=None if pictures else _measured(job, database, dataset, tiles),
+        step=lambda done, total: job.step(done, 2 * total, "Looking at the pixels"),
+    )
+    job.steps_before = len(tiles)
+    job.coverages = sight.coverages
+    job.tiles = {split: sight.with_pixels(each) for split, each in job.tiles.items()}
+    job.snapshot, dropped = without_unseen(snapshot, sight.coverages)
+    if dropped:
+        job.facts[UNSEEN] = dropped
+        are = "annotation lies" if dropped == 1 else "annotations lie"
+        job.notes.append(f"{dropped:,} {are} wholly on ground without pixels and went into no example there.")
+    return sight.left_out(snapshot)
+
+
+def _measured(job: Job, database: Database, dataset: DatasetView, tiles: Indices) -> dict[int, PixelCoverage]:
+    """What is known already of the pixels of some tiles, by index."""
+    snapshot = job.snapshot
+    index_of = {snapshot.tile(index): index for index in tiles.tolist()}
+    with database.read() as connection:
+        records = read_records(connection, dataset.project_id, index_of)
+    known = {}
+    for tile, record in records.items():
+        index = index_of[tile]
+        now = snapshot.imagery[int(snapshot.tiles.imagery[index])].fingerprint  # empty: the imagery is gone
+        if record.coverage and now in ("", record.fingerprint):
+            known[index] = record.coverage
+    return known
 
 
 def check_request(format: str, out: Path | str, split: str | None = None) -> tuple[Format, Split | None, Path]:
@@ -173,27 +224,39 @@ def _imagery_that_stays(database: Database, snapshot: Snapshot, format: Format) 
 
 def _tiles(
     snapshot: Snapshot, format: Format, with_images: bool, split: Split | None, stays: Mapping[int, str]
-) -> tuple[dict[Split, Indices], dict[str, list[str]]]:
-    """Indices of the tiles that go in, by split, and those that do not, by reason. Raises LicenceError, InputError."""
-    refused: dict[str, list[str]] = {}
+) -> tuple[dict[Split, Indices], dict[str, list[str]], bool]:
+    """Indices of the tiles that go in, by split; those that do not, by reason; whether terms or licences bar some.
+
+    Raises LicenceError, InputError when none is left.
+    """
+    left_out: dict[str, list[str]] = {}
     if format.training:
-        refused |= untrainable_tiles(snapshot)
-    refused |= tiles_that_stay(snapshot, stays)
-    barred = len(refused) > 0
-    if format.pictures or with_images:
-        refused |= imageless_tiles(snapshot)
-    names = {name for tiles in refused.values() for name in tiles}
+        left_out |= untrainable_tiles(snapshot)
+    left_out |= tiles_that_stay(snapshot, stays)
+    barred = len(left_out) > 0
+    if format.training or format.pictures or with_images:
+        left_out |= imageless_tiles(snapshot)
+    names = {name for tiles in left_out.values() for name in tiles}
     kept = np.array([str(snapshot.tile(index)) not in names for index in range(len(snapshot.tiles.x))], dtype=np.bool_)
     if not kept.any():
-        reasons = "; ".join(f"{reason} ({_some(tiles)})" for reason, tiles in refused.items())
-        msg = f"No tile can go into the {format.name} export: {reasons}."
-        raise LicenceError(msg) if barred else InputError(msg)
+        raise _nothing(format, left_out, barred=barred)
     nothing = np.zeros(0, dtype=np.int64)
     tiles = {
         each: np.flatnonzero(kept & (snapshot.tiles.split == each)) if split in (None, each) else nothing
         for each in SPLITS
     }
-    return tiles, refused
+    return tiles, left_out, barred
+
+
+def _nothing(format: Format, left_out: dict[str, list[str]], *, barred: bool) -> LicenceError | InputError:
+    reasons = "; ".join(f"{reason} ({_some(tiles)})" for reason, tiles in left_out.items())
+    msg = f"No tile can go into the {format.name} export: {reasons}."
+    return LicenceError(msg) if barred else InputError(msg)
+
+
+def merged(first: dict[str, list[str]], second: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Names by reason of both."""
+    return {reason: [*first.get(reason, []), *second.get(reason, [])] for reason in [*first, *second]}
 
 
 def _some(names: list[str]) -> str:
@@ -201,17 +264,17 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:NAMED_TILES]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _notes(job: Job, refused: dict[str, list[str]]) -> list[str]:
-    notes = [f"{tiles_are(len(tiles))} left out, {reason}: {_some(tiles)}." for reason, tiles in refused.items()]
+def _notes(job: Job, left_out: dict[str, list[str]]) -> list[str]:
+    notes = [f"{tiles_are(len(tiles))} left out, {reason}: {_some(tiles)}." for reason, tiles in left_out.items()]
     empty = [split for split in job.splits(*SPLITS) if not len(job.tiles[split])]
     if empty:
         notes.append(f"No tile fell into {' and '.join(empty)}: blocks of neighbouring tiles stay together.")
     return notes
 
 
-def _describe(job: Job, dataset: DatasetView, format: Format, refused: dict[str, list[str]]) -> None:
+def _describe(job: Job, dataset: DatasetView, format: Format, left_out: dict[str, list[str]]) -> None:
     """Card and manifest; the manifest names every other file with its hash, so that it is the last."""
-    job.path(CARD).write_text(card_of(dataset, job.snapshot), "utf-8")
+    job.path(CARD).write_text(card_of(dataset, job.snapshot, left_out, job.facts.get(UNSEEN, 0)), "utf-8")
     job.add(CARD, 0)
     manifest = {
         **dataset.manifest,
@@ -220,7 +283,7 @@ def _describe(job: Job, dataset: DatasetView, format: Format, refused: dict[str,
         "export": {
             "format": format.name,
             "split": job.split,
-            "refused": refused,
+            "left_out": left_out,
             "notes": job.notes,
             "files": [each.to_json() for each in job.files],
             "versions": versions(),

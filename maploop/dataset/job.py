@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from maploop.checksums import sha256_of
-from maploop.contract import picture_of
+from maploop.contract import picture_from, picture_of
 from maploop.dataset.reading import Sources
+from maploop.dataset.seen import sources_by_index
 from maploop.dataset.snapshot import SPLITS, Indices, Snapshot
 from maploop.dataset.split import Split
 from maploop.errors import ConflictError
 from maploop.imagery.info import ImagerySource
+from maploop.imagery.pixels import PixelCoverage
+from maploop.imagery.render import TilePixels
 
 T = TypeVar("T")
 
@@ -46,6 +50,8 @@ class Job:
 
     split       the one asked for; None: all that the format holds
     tiles       indices of the tiles that go in, by split: all three are there, what is not wanted is empty
+    coverages   where tiles have pixels, by index: of a tile that is not among them nobody knows
+    steps_before  steps of the work that were done before the writer began
     notes       what a person should know of the files, one line each; writers add to it
     facts       what the manifest says of this format; writers add to it
     """
@@ -59,10 +65,11 @@ class Job:
     progress: Callable[[int, int, str], None]
     cancelled: Callable[[], bool]
     with_images: bool = False
+    coverages: dict[int, PixelCoverage] = field(default_factory=dict)
+    steps_before: int = 0
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     files: list[ExportedFile] = field(default_factory=list)
-    _opened: dict[int, ImagerySource] = field(default_factory=dict)
 
     @property
     def all_tiles(self) -> Indices:
@@ -85,22 +92,32 @@ class Job:
         if self.cancelled():
             msg = "The export was cancelled: nothing was written."
             raise ExportCancelledError(msg)
-        self.progress(done, total, text)
+        self.progress(self.steps_before + done, self.steps_before + total, text)
 
     def picture(self, tile: int) -> bytes:
-        """The image of a tile as the model sees it. Raises ImageryError, or ConflictError when its pixels changed."""
-        index = int(self.snapshot.tiles.imagery[tile])
-        return picture_of(self._source(index), self.snapshot.tile(tile), self.snapshot.contract)
+        """The image of a tile as the model sees it: kept when it was looked at, else rendered now.
 
-    def _source(self, index: int) -> ImagerySource:
-        if index not in self._opened:
-            imagery = self.snapshot.imagery[index]
-            source = self.sources(imagery.id)
-            if source.fingerprint != imagery.fingerprint:
-                msg = f"The imagery {imagery.name} has changed since the dataset was frozen: freeze a new one."
-                raise ConflictError(msg)
-            self._opened[index] = source
-        return self._opened[index]
+        Raises ImageryError, or ConflictError when its pixels changed.
+        """
+        kept = self._picture_path(tile)
+        if kept.exists():
+            return kept.read_bytes()
+        index = int(self.snapshot.tiles.imagery[tile])
+        return picture_of(self.source(index), self.snapshot.tile(tile), self.snapshot.contract)
+
+    def keep_picture(self, tile: int, pixels: TilePixels) -> None:
+        """Keep the image of a tile beside the export until it is written, so that no tile is rendered twice."""
+        path = self._picture_path(tile)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(picture_from(pixels.rgba, self.snapshot.contract))
+
+    def _picture_path(self, tile: int) -> Path:
+        return self.folder.parent / "pictures" / str(tile)
+
+    @cached_property
+    def source(self) -> Callable[[int], ImagerySource]:
+        """Opens the imagery of an index of the snapshot, see `seen.sources_by_index`."""
+        return sources_by_index(self.snapshot, self.sources)
 
     def path(self, name: str) -> Path:
         """Where a file of the export is written; its folders are made."""

@@ -133,6 +133,13 @@ def imageless_tiles(snapshot: Snapshot) -> dict[str, list[str]]:
     return {"no imagery covers them": [str(snapshot.tile(tile)) for tile in tiles]} if tiles else {}
 
 
+def left_out_of(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Names of the tiles that an export left out, by reason; `refused` is what earlier versions called them."""
+    told = manifest["export"]
+    names: dict[str, list[str]] = told.get("left_out", told.get("refused", {}))
+    return names
+
+
 def versions() -> dict[str, str]:
     """Versions of what the bytes of a file depend on."""
     found = {"geos": ".".join(map(str, shapely.geos_version))}

@@ -4,14 +4,14 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 
 from db.bulk import in_lists, update_rows
 from db.models import Tile as TileRow
 from maploop.database import Database
 from maploop.errors import ImageryError
 from maploop.imagery.info import ImagerySource
-from maploop.imagery.pixels import PixelCoverage, coverage_of
+from maploop.imagery.pixels import BARE, PixelCoverage, coverage_of
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView
 
@@ -56,8 +56,10 @@ def without_pixels() -> ColumnElement[bool]:
     return or_(TileRow.imagery_id.is_(None), and_(TileRow.pixel_share.is_not(None), TileRow.pixel_share == 0))
 
 
-def count_pixels(connection: Connection, project: ProjectView) -> PixelCounts:
-    """Count the tiles of a project by what is known of their pixels."""
+def count_pixels(
+    connection: Connection, project: ProjectView, condition: ColumnElement[bool] | None = None
+) -> PixelCounts:
+    """Count the tiles of a project, or those that fulfil a condition, by what is known of their pixels."""
     row = connection.execute(
         select(
             func.count().label("all"),
@@ -67,7 +69,7 @@ def count_pixels(connection: Connection, project: ProjectView) -> PixelCounts:
             func.count()
             .filter(TileRow.imagery_id.is_not(None), TileRow.pixel_share > 0, TileRow.pixel_share < 1)
             .label("partial"),
-        ).where(TileRow.project_id == project.id)
+        ).where(TileRow.project_id == project.id, true() if condition is None else condition)
     ).one()
     return PixelCounts(
         with_pixels=row.covered - row.unmeasured - row.holes,
@@ -78,6 +80,14 @@ def count_pixels(connection: Connection, project: ProjectView) -> PixelCounts:
     )
 
 
+@dataclass(frozen=True)
+class PixelRecord:
+    """Where a tile has pixels, None while nobody has looked, and the fingerprint of the imagery looked at."""
+
+    coverage: PixelCoverage | None
+    fingerprint: str | None
+
+
 def pixel_coverages(
     connection: Connection, project: ProjectView, tiles: Collection[Tile]
 ) -> dict[Tile, PixelCoverage | None]:
@@ -85,20 +95,28 @@ def pixel_coverages(
 
     A tile without imagery has a share of 0; addresses that are no tiles of the project are left out.
     """
-    wanted = set(tiles)
-    found: dict[Tile, PixelCoverage | None] = {}
-    for some in in_lists(sorted(tile.quadkey for tile in wanted)):
+    return {tile: record.coverage for tile, record in read_records(connection, project.id, tiles).items()}
+
+
+def read_records(connection: Connection, project_id: int, tiles: Collection[Tile]) -> dict[Tile, PixelRecord]:
+    """What is kept of the pixels of a project's tiles; a tile without imagery has a share of 0."""
+    found: dict[Tile, PixelRecord] = {}
+    wanted = {(tile.quadkey, tile.z): tile for tile in tiles}
+    for some in in_lists(sorted(quadkey for quadkey, _ in wanted)):
         rows = connection.execute(
-            select(TileRow.x, TileRow.y, TileRow.imagery_id, TileRow.pixel_share, TileRow.pixel_mask).where(
-                TileRow.project_id == project.id, TileRow.z == project.zoom, TileRow.quadkey.in_(some)
-            )
+            select(
+                TileRow.z,
+                TileRow.quadkey,
+                TileRow.imagery_id,
+                TileRow.pixel_share,
+                TileRow.pixel_mask,
+                TileRow.pixel_source,
+            ).where(TileRow.project_id == project_id, TileRow.quadkey.in_(some))
         )
         for row in rows:
-            if row.imagery_id is None:
-                known: PixelCoverage | None = PixelCoverage(0.0)
-            else:
-                known = coverage_in(row.pixel_share, row.pixel_mask)
-            found[Tile(project.zoom, row.x, row.y)] = known
+            if (tile := wanted.get((row.quadkey, row.z))) is not None:
+                known = BARE if row.imagery_id is None else coverage_in(row.pixel_share, row.pixel_mask)
+                found[tile] = PixelRecord(known, row.pixel_source)
     return found
 
 
@@ -205,6 +223,6 @@ def _keep(connection: Connection, records: list[tuple[int, int, PixelCoverage, s
         {
             "pixel_share": [each[2].share for each in kept],
             "pixel_mask": [each[2].mask or None for each in kept],
-            "pixel_source": [each[3] for each in kept],
+            "pixel_source": [each[3][:16] for each in kept],
         },
     )

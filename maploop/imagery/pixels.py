@@ -45,6 +45,22 @@ class PixelCoverage:
         ground: BaseGeometry = shapely.transform(shapely.union_all(parts), lambda points: points / MASK_SIDE)
         return ground
 
+    def under(self, geometries: NDArray[np.object_], tile: Tile) -> NDArray[np.bool_]:
+        """Which EPSG:4326 features have pixels under at least some of what lies on the tile, (n,)."""
+        if not self.mask:
+            return np.full(len(geometries), self.share > 0, dtype=np.bool_)
+        ground = self.ground()
+        shapely.prepare(ground)
+        seen = np.zeros(len(geometries), dtype=np.bool_)
+        for index, geometry in enumerate(geometries):
+            drawn = to_pixels(geometry, tile, 1)
+            if not shapely.intersects(ground, drawn):
+                continue
+            part = shapely.intersection(drawn, ground)
+            dimensions = int(shapely.get_dimensions(drawn))
+            seen[index] = (not part.is_empty, part.length > 0, part.area > 0)[dimensions]
+        return seen
+
 
 WHOLE = PixelCoverage(1.0)
 BARE = PixelCoverage(0.0)
@@ -61,19 +77,3 @@ def coverage_of(rgba: NDArray[np.uint8]) -> PixelCoverage:
     image = Image.fromarray(seen.astype(np.uint8) * 255).resize((MASK_SIDE, MASK_SIDE), Image.Resampling.BOX)
     packed = np.packbits(np.asarray(image) >= _HALF).tobytes()
     return PixelCoverage(count / seen.size, zlib.compress(packed))
-
-
-def have_pixels(geometries: NDArray[np.object_], tile: Tile, coverage: PixelCoverage) -> NDArray[np.bool_]:
-    """Which features have pixels under at least some of what lies on the tile; EPSG:4326 geometries, (n,) of bool."""
-    if not coverage.mask:
-        return np.full(len(geometries), coverage.share > 0, dtype=np.bool_)
-    ground = coverage.ground()
-    shapely.prepare(ground)
-    seen = np.zeros(len(geometries), dtype=np.bool_)
-    for index, geometry in enumerate(geometries):
-        drawn = to_pixels(geometry, tile, 1)
-        if not shapely.intersects(ground, drawn):
-            continue
-        part = shapely.intersection(drawn, ground)
-        seen[index] = {0: not part.is_empty, 1: part.length > 0, 2: part.area > 0}[int(shapely.get_dimensions(drawn))]
-    return seen

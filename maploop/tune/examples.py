@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from maploop.dataset.manifest import imageless_tiles, untrainable_tiles
 from maploop.dataset.parts import tile_parts
 from maploop.dataset.reading import Sources
+from maploop.dataset.seen import Sight, look_at, sources_by_index, without_unseen
 from maploop.dataset.snapshot import Indices, Snapshot
 from maploop.dataset.split import Split
-from maploop.errors import ConflictError, InputError, LicenceError
-from maploop.imagery.info import ImagerySource
-from maploop.imagery.render import over_black
+from maploop.errors import InputError, LicenceError
+from maploop.imagery.render import over_black, render_some
 from maploop.imagery.tilemath import Tile
 from maploop.predict.labels import Example, LabelledGeometry
 from maploop.vectors.geometry import as_geometries
@@ -38,17 +38,27 @@ def tiles_with_pixels(snapshot: Snapshot, split: Split) -> Indices:
     return np.array(kept, dtype=np.int64)
 
 
+def examples_with_pixels(snapshot: Snapshot, tiles: Indices, sources: Sources) -> tuple[Snapshot, Indices, Sight]:
+    """Look at some tiles -> the snapshot without annotations on bare ground, the tiles that have pixels, what was seen.
+
+    Raises ConflictError when the imagery is not what it was when it was frozen.
+    """
+    sight = look_at(snapshot, tiles, sources_by_index(snapshot, sources))
+    seen, _ = without_unseen(snapshot, sight.coverages)
+    return seen, sight.with_pixels(tiles), sight
+
+
 class TileExamples(Sequence[Example]):
     """Some tiles of a snapshot, each a picture (RGB) and its annotations cut at the tile, in its pixels.
 
-    Looking at one raises ImageryError, or ConflictError when its imagery is not what it was when it was frozen.
+    Looking at one raises NoPixelsError where the imagery has nothing, ImageryError when it fails, ConflictError when
+    it is not what it was when it was frozen.
     """
 
     def __init__(self, snapshot: Snapshot, tiles: Indices, sources: Sources) -> None:
         self._snapshot = snapshot
         self._tiles = tiles.tolist()
-        self._sources = sources
-        self._opened: dict[int, ImagerySource] = {}
+        self._source_of = sources_by_index(snapshot, sources)
         parts = tile_parts(snapshot, tiles)
         size = snapshot.contract.image_size
         self._annotated: dict[int, list[LabelledGeometry]] = {index: [] for index in self._tiles}
@@ -77,15 +87,6 @@ class TileExamples(Sequence[Example]):
 
     def pixels(self, tile: int) -> NDArray[np.uint8]:
         """RGB pixels of a tile of the snapshot."""
-        source = self._source(int(self._snapshot.tiles.imagery[tile]))
-        return over_black(source.read(self._snapshot.tile(tile), self._snapshot.contract.image_size))
-
-    def _source(self, index: int) -> ImagerySource:
-        if index not in self._opened:
-            imagery = self._snapshot.imagery[index]
-            source = self._sources(imagery.id)
-            if source.fingerprint != imagery.fingerprint:
-                msg = f"The imagery {imagery.name} has changed since the dataset was frozen: freeze a new one."
-                raise ConflictError(msg)
-            self._opened[index] = source
-        return self._opened[index]
+        source = self._source_of(int(self._snapshot.tiles.imagery[tile]))
+        pixels = render_some(source, self._snapshot.tile(tile), self._snapshot.contract.image_size)
+        return over_black(pixels.rgba)

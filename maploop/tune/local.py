@@ -13,7 +13,7 @@ from maploop.evaluate.metrics import Evaluation, evaluate
 from maploop.imagery.tilemath import from_pixels
 from maploop.predict.local import LocalModel
 from maploop.predict.model_files import keep_model, open_model
-from maploop.tune.examples import TileExamples, tiles_with_pixels
+from maploop.tune.examples import TileExamples, examples_with_pixels, tiles_with_pixels
 from maploop.tune.trainer import Lesson, Trained
 from maploop.vectors.geometry import as_geometries
 
@@ -31,10 +31,14 @@ class LocalTrainer:
         """See `trainer.Trainer`."""
         started = time.perf_counter()
         tiles = tiles_with_pixels(lesson.snapshot, "train")
-        taught = _some(tiles, MAX_TILES)
+        snapshot, taught, sight = examples_with_pixels(lesson.snapshot, _some(tiles, MAX_TILES), lesson.sources)
+        if not len(taught):
+            reasons = "; ".join(sight.left_out(snapshot))
+            msg = f"No train tile has pixels to learn from: {reasons}."
+            raise InputError(msg)
         classes: dict[str, str] = {each.name: each.geometry_type for each in lesson.snapshot.classes}
         model = LocalModel.train(
-            TileExamples(lesson.snapshot, taught, lesson.sources),
+            TileExamples(snapshot, taught, lesson.sources),
             classes,
             parent=_parent(lesson),
             progress=lambda share: lesson.step(_LEARNING * share, "Learning"),
@@ -43,6 +47,7 @@ class LocalTrainer:
             "classes": classes,
             "tiles": len(taught),
             "tiles_left_out": len(tiles) - len(taught),
+            "left_out": sight.left_out(snapshot),
             "validation": _measured(lesson, model),
             "seconds": round(time.perf_counter() - started, 2),
         }
@@ -67,7 +72,9 @@ def _some(tiles: Indices, most: int) -> Indices:
 def _measured(lesson: Lesson, model: LocalModel) -> dict[str, Any] | None:
     """How the model does on the validation split, tile by tile; None when nothing fell into it."""
     snapshot = lesson.snapshot
-    tiles = _some(tiles_with_pixels(snapshot, "validation"), MAX_TILES)
+    snapshot, tiles, _ = examples_with_pixels(
+        snapshot, _some(tiles_with_pixels(snapshot, "validation"), MAX_TILES), lesson.sources
+    )
     if not len(tiles):
         return None
     names = [each.name for each in snapshot.classes]

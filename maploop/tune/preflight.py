@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from maploop.database import Database
 from maploop.dataset.datasets import DatasetView, dataset_of
-from maploop.dataset.manifest import imageless_tiles, untrainable_tiles
+from maploop.dataset.manifest import imageless_tiles, left_out_of, untrainable_tiles
 from maploop.dataset.reading import Sources
 from maploop.dataset.snapshot import Snapshot
 from maploop.errors import InputError, LicenceError, NotFoundError
@@ -154,7 +154,7 @@ class _Desk:
         else:
             files = count_files(stored, snapshot.contract, self.asked.price_name(base))
             found += checks.check_files(files)
-            found += checks.check_tiles_left_out(stored.manifest["export"]["refused"])
+            found += checks.check_tiles_left_out(left_out_of(stored.manifest))
         found += checks.check_licences(snapshot, where)
         found.append(checks.check_people(snapshot))
         found.append(checks.check_hyperparameters(self.hyperparameters))

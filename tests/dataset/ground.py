@@ -25,7 +25,11 @@ SPLITS: tuple[Split, ...] = ("train", "train", "validation", "test")
 
 
 class Painted:
-    """Imagery whose pixels say which tile they are of."""
+    """Imagery whose pixels say which tile they are of; columns in `bare` have none, in `torn` the west half."""
+
+    bare: frozenset[int] = frozenset()
+    torn: frozenset[int] = frozenset()
+    failing: frozenset[int] = frozenset()
 
     def __init__(self, fingerprint: str = "painted") -> None:
         self.info = SourceInfo("geotiff", "/painted.tif", None, 0, 20)
@@ -35,6 +39,13 @@ class Painted:
         rgba = np.full((size, size, 4), 255, dtype=np.uint8)
         rgba[..., 0] = tile.x % 251
         rgba[..., 1] = np.arange(size) % 256
+        if tile.x in self.failing:
+            msg = f"no answer about {tile}"
+            raise ImageryError(msg, reason="refused", status=403)
+        if tile.x in self.bare:
+            rgba[:] = 0
+        if tile.x in self.torn:
+            rgba[:, size // 2 :] = 0
         return rgba
 
 

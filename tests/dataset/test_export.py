@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from shapely.geometry import box
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from db.models import Imagery
 from db.models import Tile as TileRow
@@ -70,10 +70,12 @@ def test_imagery_that_forbids_training_is_refused_by_name(local_ground: Ground, 
 
 
 def test_only_the_tiles_of_such_imagery_stay_out(local_ground: Ground, tmp_path: Path) -> None:
-    local_ground.change(update(TileRow).where(TileRow.x != FIRST.x).values(imagery_id=None))
-    local_ground.change(update(Imagery).values(may_train=False))
+    forbidden = {"kind": "geotiff", "location": "/maps/other.tif", "info": {}, "may_train": False}
+    local_ground.change(insert(Imagery).values(project_id=local_ground.project.id, **forbidden))
+    other = select(Imagery.id).where(Imagery.may_train.is_(False)).scalar_subquery()
+    local_ground.change(update(TileRow).where(TileRow.x == FIRST.x).values(imagery_id=other))
     report = exported(local_ground, "coco", tmp_path / "out")
-    assert report.refused == {"the terms of town.tif forbid training": [f"19/{FIRST.x}/{FIRST.y}"]}
+    assert report.left_out == {"the terms of other.tif forbid training": [f"19/{FIRST.x}/{FIRST.y}"]}
     assert any("1 tile is left out" in note for note in report.notes)
     train = orjson.loads((report.path / "instances_train.json").read_bytes())
     assert [each["file_name"] for each in train["images"]] == [f"19/{FIRST.x + 1}/{FIRST.y}.jpg"]
@@ -81,13 +83,29 @@ def test_only_the_tiles_of_such_imagery_stay_out(local_ground: Ground, tmp_path:
 
 def test_maps_may_be_drawn_from_imagery_that_forbids_training(local_ground: Ground, tmp_path: Path) -> None:
     local_ground.change(update(Imagery).values(may_train=False))
-    assert exported(local_ground, "geojson", tmp_path / "out").refused == {}
+    assert exported(local_ground, "geojson", tmp_path / "out").left_out == {}
+
+
+def test_coco_without_pictures_does_not_list_pictures_that_cannot_exist(local_ground: Ground, tmp_path: Path) -> None:
+    local_ground.change(update(TileRow).where(TileRow.x == FIRST.x).values(imagery_id=None))
+    local_ground.painted.bare = frozenset({FIRST.x + 1})
+    report = exported(local_ground, "coco", tmp_path / "out")
+    assert report.left_out == {
+        "no imagery covers them": [f"19/{FIRST.x}/{FIRST.y}"],
+        "the imagery has no pixels there": [f"19/{FIRST.x + 1}/{FIRST.y}"],
+    }
+    listed = [
+        each["file_name"]
+        for path in report.path.glob("instances_*.json")
+        for each in orjson.loads(path.read_bytes())["images"]
+    ]
+    assert sorted(listed) == [f"19/{FIRST.x + column}/{FIRST.y}.jpg" for column in (2, 3)]
 
 
 def test_tiles_without_imagery_stay_out_of_formats_with_pictures(local_ground: Ground, tmp_path: Path) -> None:
     local_ground.change(update(TileRow).where(TileRow.x == FIRST.x).values(imagery_id=None))
     report = exported(local_ground, "openai", tmp_path / "out")
-    assert report.refused == {"no imagery covers them": [f"19/{FIRST.x}/{FIRST.y}"]}
+    assert report.left_out == {"no imagery covers them": [f"19/{FIRST.x}/{FIRST.y}"]}
     local_ground.change(update(TileRow).values(imagery_id=None))
     with pytest.raises(InputError, match="No tile can go into the yolo export: no imagery covers them"):
         exported(local_ground, "yolo", tmp_path / "other")
@@ -132,7 +150,7 @@ def test_progress_is_told_and_a_cancelled_export_leaves_nothing(local_ground: Gr
     told: list[tuple[int, int, str]] = []
     exported(local_ground, "openai", tmp_path / "done", progress=lambda *step: told.append(step))
     assert told[0][0] == 0
-    assert told[-1][0] == told[-1][1] == 3
+    assert told[-1][0] == told[-1][1] == 4 + 3  # tiles looked at, examples written
     assert [step[0] for step in told] == sorted(step[0] for step in told)
     with pytest.raises(ExportCancelledError, match="nothing was written"):
         exported(local_ground, "openai", tmp_path / "out", cancelled=lambda: len(told) > 0)

@@ -44,7 +44,7 @@ def test_examples_read_back_into_the_same_geometries(
         report = export(sqlite_database, dataset.id, "openai", tmp_path / split, split=split)
         path = report.path / f"{split}.jsonl"
         assert not check_openai_jsonl(path).problems
-        refused = {name for names in report.refused.values() for name in names}
+        refused = {name for names in report.left_out.values() for name in names}
         tiles = [
             index
             for index in range(len(snapshot.tiles.x))

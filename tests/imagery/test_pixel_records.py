@@ -21,7 +21,7 @@ from maploop.imagery.pixel_records import (
     record_coverage,
     without_pixels,
 )
-from maploop.imagery.pixels import MASK_SIDE, coverage_of, have_pixels
+from maploop.imagery.pixels import MASK_SIDE, coverage_of
 from maploop.imagery.tilemath import Tile, from_pixels
 from maploop.imagery.tiles import cover, ensure_tiles
 from maploop.project import ProjectView, create_project
@@ -147,5 +147,5 @@ def test_a_mask_knows_where_pixels_are() -> None:
         shapely.Point(50, 150),
     ]
     features = as_geometries([from_pixels(each, FIRST, SIDE) for each in drawn])
-    assert have_pixels(features, FIRST, coverage).tolist() == [False, True, True, False, False, True, False, True]
-    assert have_pixels(features, FIRST, coverage_of(pixels(lambda alpha: alpha.fill(0)))).sum() == 0
+    assert coverage.under(features, FIRST).tolist() == [False, True, True, False, False, True, False, True]
+    assert not coverage_of(pixels(lambda alpha: alpha.fill(0))).under(features, FIRST).any()

@@ -85,8 +85,10 @@ class Ground:
         return Tile(CORNER.z, CORNER.x + column, CORNER.y)
 
     def freeze(self) -> DatasetView:
-        """A dataset of all its tiles."""
-        return freeze(self.database, self.project, annotator="anna", sources=self.sources)
+        """A dataset of all its tiles; that each was looked at for its pixels is forgotten."""
+        dataset = freeze(self.database, self.project, annotator="anna", sources=self.sources)
+        self.painted.read_tiles.clear()
+        return dataset
 
 
 def lay_open_ground(database: Database, *, splits: tuple[Split, ...]) -> Ground:

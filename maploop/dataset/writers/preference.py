@@ -1,6 +1,6 @@
 """Preference pairs for DPO: the model's own answer for a tile against the corrected one, where they differ."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -9,9 +9,11 @@ import orjson
 
 from maploop.contract import Contract
 from maploop.dataset.job import Job, tiles_are
+from maploop.dataset.seen import have_pixels_on
 from maploop.dataset.snapshot import NOBODY, Indices, Snapshot
 from maploop.dataset.split import Split
 from maploop.dataset.writers.openai import annotations_by_tile, answer_for
+from maploop.imagery.pixels import PixelCoverage
 from maploop.imagery.tilemath import Tile
 from maploop.vectors.geometry import split_by_tiles
 
@@ -26,8 +28,11 @@ def preference_line(contract: Contract, picture: bytes, preferred: str, non_pref
     return orjson.dumps(pair) + b"\n"
 
 
-def predictions_by_tile(snapshot: Snapshot) -> dict[int, Indices]:
-    """Tile index -> indices of the features whose prediction lies on it: decided ones, rejected or not."""
+def predictions_by_tile(snapshot: Snapshot, coverages: Mapping[int, PixelCoverage]) -> dict[int, Indices]:
+    """Tile index -> indices of the features whose prediction lies on it: decided ones, rejected or not.
+
+    Predictions wholly on ground without pixels are left out, as annotations are; a tile that has none but such stays.
+    """
     features = snapshot.features
     predicted = np.flatnonzero(features.predicted_class != NOBODY)
     split = split_by_tiles(features.predicted_geometries[predicted], snapshot.zoom)
@@ -36,7 +41,11 @@ def predictions_by_tile(snapshot: Snapshot) -> dict[int, Indices]:
     for feature, x, y in zip(predicted[split.feature].tolist(), split.x.tolist(), split.y.tolist(), strict=True):
         if (tile := tile_at.get(Tile(snapshot.zoom, x, y))) is not None:
             lists.setdefault(tile, []).append(feature)
-    return {tile: np.array(indices, dtype=np.int64) for tile, indices in lists.items()}
+    found = {tile: np.array(indices, dtype=np.int64) for tile, indices in lists.items()}
+    for tile, coverage in coverages.items():
+        if coverage.mask and tile in found:
+            found[tile] = found[tile][have_pixels_on(snapshot, tile, found[tile], coverage, predicted=True)]
+    return found
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ def preference_pairs(job: Job, splits: Sequence[Split], text: str) -> Iterator[t
     Tiles without a prediction are left out: nobody knows whether a model has seen them.
     """
     snapshot, features = job.snapshot, job.snapshot.features
-    truth, answers = annotations_by_tile(snapshot), predictions_by_tile(snapshot)
+    truth, answers = annotations_by_tile(snapshot), predictions_by_tile(snapshot, job.coverages)
     nothing = np.zeros(0, dtype=np.int64)
     total = sum(len(job.tiles[split]) for split in splits)
     done = same = unseen = 0

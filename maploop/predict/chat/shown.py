@@ -20,11 +20,15 @@ from db.models import Feature, TileFeature
 from db.models import Tile as TileRow
 from maploop.contract import Contract, render_answer
 from maploop.errors import ConflictError, ImageryError, InputError, NotFoundError
+from maploop.imagery.info import ImagerySource
+from maploop.imagery.pixel_records import MEASURE_PIXELS, coverage_in
+from maploop.imagery.pixels import PixelCoverage, coverage_of
 from maploop.imagery.sharing import reason_to_stay
 from maploop.imagery.tilemath import Tile
 from maploop.predict.scene import Sources
 from maploop.project import ProjectView
 from maploop.settings import get_settings
+from maploop.vectors.geometry import as_geometries
 
 LEARN_FROM: Final = "train"  # the only split whose tiles may be shown: the others are to measure on
 _REVIEWED: Final = ("complete", "approved")
@@ -115,7 +119,16 @@ def _examples(
 ) -> Iterator[Example]:
     names = {each.id: each.name for each in project.classes}
     rows = connection.execute(
-        select(TileRow.x, TileRow.y, TileRow.imagery_id, Feature.class_id, Feature.geometry)
+        select(
+            TileRow.x,
+            TileRow.y,
+            TileRow.imagery_id,
+            TileRow.pixel_share,
+            TileRow.pixel_mask,
+            TileRow.pixel_source,
+            Feature.class_id,
+            Feature.geometry,
+        )
         .outerjoin(TileFeature, TileFeature.tile_id == TileRow.id)
         .outerjoin(
             Feature,
@@ -124,14 +137,29 @@ def _examples(
         .where(among)
         .order_by(TileRow.shuffle, TileRow.id, Feature.id)
     )
-    for (x, y, imagery_id), features in groupby(rows, key=lambda row: (row.x, row.y, row.imagery_id)):
+    for (x, y, imagery_id), each in groupby(rows, key=lambda row: (row.x, row.y, row.imagery_id)):
+        features = list(each)
         tile = Tile(project.zoom, x, y)
-        truth = [(names[each.class_id], each.geometry) for each in features if each.class_id is not None]
         try:
-            fingerprint = sources(imagery_id).fingerprint
+            source = sources(imagery_id)
+            coverage = _coverage(source, tile, features[0])
         except ImageryError:
             continue  # what cannot be seen cannot be shown
-        yield Example(tile, fingerprint, render_answer(truth, tile, contract), frozenset(name for name, _ in truth))
+        if not coverage.share:
+            continue
+        drawn = [feature for feature in features if feature.class_id is not None]
+        seen = coverage.under(as_geometries([feature.geometry for feature in drawn]), tile)
+        truth = [(names[feature.class_id], feature.geometry) for feature, kept in zip(drawn, seen, strict=True) if kept]
+        yield Example(
+            tile, source.fingerprint, render_answer(truth, tile, contract), frozenset(name for name, _ in truth)
+        )
+
+
+def _coverage(source: ImagerySource, tile: Tile, row: Any) -> PixelCoverage:
+    """Where a tile has pixels: as it was measured, or measured now. Raises ImageryError."""
+    if row.pixel_source == source.fingerprint and (known := coverage_in(row.pixel_share, row.pixel_mask)) is not None:
+        return known
+    return coverage_of(source.read(tile, MEASURE_PIXELS))
 
 
 def _telling(examples: Sequence[Example], most: int) -> list[Example]:

@@ -105,7 +105,7 @@ def make_bundle(
         with (folder / "bundle.zip").open("wb") as file:
             zip_folder(folder / "bundle", file)
         put_in_place(folder / "bundle.zip", target, folder)
-    return ExportReport(report.dataset, report.format, target, report.files, report.refused, report.notes)
+    return ExportReport(report.dataset, report.format, target, report.files, report.left_out, report.notes)
 
 
 def _write(job: Job, wanted: Wanted) -> None:
