@@ -143,14 +143,14 @@ def test_an_upload_and_a_bundle_leave_them_out_by_name(away: Town, tmp_path: Pat
     ground = away.ground
     dataset = ground.freeze()
     sent = written_files(ground.database, dataset, AWAY, sources=ground.sources)
-    assert sent.manifest["export"]["refused"] == {REASON: names(away, 0, 1)}
+    assert sent.manifest["export"]["left_out"] == {REASON: names(away, 0, 1)}
     assert sum(file["examples"] for file in sent.manifest["export"]["files"]) == 5
     own = written_files(ground.database, dataset, "http://127.0.0.1:1/v1", sources=ground.sources)
     assert sum(file["examples"] for file in own.manifest["export"]["files"]) == 7
     bundle = make_bundle(
         ground.database, ground.project, dataset.id, "Qwen/Qwen3-VL-4B-Instruct", tmp_path / "b", sources=ground.sources
     )
-    assert bundle.refused == {REASON: names(away, 0, 1)}
+    assert bundle.left_out == {REASON: names(away, 0, 1)}
     with ground.database.write() as connection:
         connection.execute(update(Imagery).values(may_leave=False))
     with pytest.raises(LicenceError, match="do not allow its pictures to be sent to other parties"):
