@@ -23,6 +23,8 @@ REGISTRY = re.compile(
 )
 LINK = re.compile(r"\]\((?!https?://|mailto:|#|\{\{)([^)#\s]+)")
 LARGEST_FILE = 1_000_000
+# Tests ask for it by name, and Maploop's dependencies bring it along.
+TESTS_SHARE = frozenset({"packaging"})
 
 
 def tracked_files() -> list[Path]:
@@ -49,15 +51,30 @@ def wrong_versions() -> Iterator[str]:
             yield f"README.md: speaks of Maploop {named}, pyproject.toml says {version}."
 
 
-def stale_lock() -> Iterator[str]:
-    """Everything pyproject.toml asks for is pinned in requirements.lock, at a version that it allows."""
+def pins_of(lock: str) -> list[tuple[str, str]]:
+    """Names and versions that a lock file pins, one a marker."""
+    return re.findall(r"^(\S+)==([^\s;]+)", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def stale_locks() -> Iterator[str]:
+    """All that pyproject.toml asks for is pinned, at a version that it allows; tests alone get what only they need."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pins = re.findall(r"^(\S+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
-    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
-        wanted = Requirement(text)
-        versions = [version for name, version in pins if name == canonicalize_name(wanted.name)]
-        if not any(wanted.specifier.contains(version) for version in versions):
-            yield f"requirements.lock: pins {versions or 'nothing'} for {text!r} of pyproject.toml: run `make lock`."
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["build"]]
+    pinned = {lock: pins_of(lock) for lock in ("requirements.lock", "requirements-dev.lock")}
+    wanted = {"requirements.lock": needed, "requirements-dev.lock": [*needed, *extras["dev"]]}
+    for lock, texts in wanted.items():
+        for text in texts:
+            asked = Requirement(text)
+            versions = [version for name, version in pinned[lock] if name == canonicalize_name(asked.name)]
+            if not any(asked.specifier.contains(version) for version in versions):
+                yield f"{lock}: pins {versions or 'nothing'} for {text!r} of pyproject.toml: run `make lock`."
+    for name, version in sorted(set(pinned["requirements.lock"]) - set(pinned["requirements-dev.lock"])):
+        yield f"requirements.lock: pins {name} {version}, requirements-dev.lock another or none: run `make lock`."
+    only_tests = {canonicalize_name(Requirement(each).name) for each in extras["dev"]}
+    only_tests -= {canonicalize_name(Requirement(each).name) for each in extras["build"]}
+    for name in sorted(only_tests & {name for name, _ in pinned["requirements.lock"]} - TESTS_SHARE):
+        yield f"requirements.lock: pins {name}, which only tests need: run `make lock`."
 
 
 def registry_hosts(paths: list[Path]) -> Iterator[str]:
@@ -101,7 +118,7 @@ def main() -> int:
         CLI_PAGE.write_text(cli_page(), encoding="utf-8")
         return 0
     paths = tracked_files()
-    problems = [*wrong_versions(), *stale_lock(), *registry_hosts(paths), *broken_links(paths), *stale_cli_page()]
+    problems = [*wrong_versions(), *stale_locks(), *registry_hosts(paths), *broken_links(paths), *stale_cli_page()]
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

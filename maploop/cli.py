@@ -260,10 +260,15 @@ def export(
 @app.command("serve")
 def serve(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Else MAPLOOP_PORT, else 8501.")] = None,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--host", metavar="NAME", help="A name that a proxy on this machine reaches it by; repeatable."),
+    ] = None,
     db: Url = None,
 ) -> None:
-    """Open the app on this machine: the same as streamlit run app.py."""
+    """Open the app on this machine, with the same settings wherever it is started."""
     import maploop  # noqa: PLC0415
+    from maploop.api.serve_command import serve_command  # noqa: PLC0415
     from maploop.settings import get_settings  # noqa: PLC0415
 
     script = Path(maploop.__file__).parents[1] / "app.py"
@@ -273,7 +278,7 @@ def serve(
     environment = dict(os.environ)
     if db is not None:
         environment["MAPLOOP_DATABASE_URL"] = db
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port or get_settings().port)]
+    command = serve_command(script, port or get_settings().port, hosts or ())
     os.execve(sys.executable, command, environment)  # noqa: S606  no shell; signals reach the server itself
 
 
