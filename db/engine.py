@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from db import chain
 from db.errors import DatabaseError, Trouble, kind_of, trouble
 from db.store_file import StoreFile, uri_of
 
@@ -41,6 +42,7 @@ class Database:
         # SQLite's readers see one moment anyway; PostgreSQL has to be asked.
         self._reader = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
         self._lock = threading.RLock()
+        self._has_chain = False
 
     @property
     def url(self) -> str:
@@ -73,7 +75,8 @@ class Database:
                 with self._writer.connect() as connection, connection.begin():
                     if patience is not None:
                         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, round(patience * 1000))}")
-                    yield connection
+                    with self._linked(connection):
+                        yield connection
                 return
             self._check_file()
             if not self._lock.acquire(timeout=-1 if patience is None else patience):
@@ -81,11 +84,27 @@ class Database:
             try:
                 wanted = BUSY_TIMEOUT_SECONDS if patience is None else patience
                 left = max(began + wanted - time.monotonic(), LEAST_TIMEOUT_SECONDS)
-                with self._writer.connect().execution_options(patience=left) as connection, connection.begin():
+                with (
+                    self._writer.connect().execution_options(patience=left) as connection,
+                    connection.begin(),
+                    self._linked(connection),
+                ):
                     yield connection
             finally:
                 self._lock.release()
             self._check_file()  # or what is committed would be called stored, in a file that nobody finds again
+
+    @contextmanager
+    def _linked(self, connection: Connection) -> Iterator[None]:
+        """Link what the block adds to history, before it is committed."""
+        if not self._has_chain:  # a database that is blank, or of a version from before there was one
+            self._has_chain = inspect(connection).has_table("chain_link")
+        if not self._has_chain:
+            yield
+            return
+        marks = chain.marks_of(connection)
+        yield
+        chain.link_new(connection, marks)
 
     def settle(self) -> None:
         """Hold on to the file as Maploop's own, once its schema is up to date."""
@@ -107,7 +126,7 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, PoolTimeoutError) as error:
+        except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
             kind = kind_of(error)
             if kind is None:
                 raise

@@ -6,6 +6,7 @@ from shapely.geometry import Point
 from sqlalchemy import MetaData, Table, insert, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from db.chain import find_break, head_of
 from db.engine import Database
 from db.types import utc_now
 from db.upgrade import alembic_config, upgrade
@@ -56,6 +57,13 @@ def test_decisions_from_before_are_kept_and_still_protected(old: Database) -> No
         }
     with pytest.raises(DBAPIError, match="decision is append-only"), old.write() as connection:
         connection.execute(text("UPDATE decision SET rule_id = NULL"))
+
+
+def test_decisions_from_before_there_was_a_chain_are_linked(old: Database) -> None:
+    upgrade(old)
+    with old.read() as connection:
+        assert head_of(connection).position == 1
+        assert find_break(connection) is None
 
 
 def test_a_decision_cannot_name_a_rule_that_there_is_not(old: Database) -> None:
