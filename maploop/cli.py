@@ -300,7 +300,7 @@ def _check_text(arguments: list[str]) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Do what the arguments say -> the exit code: 0, 2 after bad input, 130 when it was interrupted."""
+    """Do what the arguments say -> the exit code: 0, 2 after bad input, 3 when not whole, 130 when interrupted."""
     try:
         _check_text(arguments)
         outcome: Any = app(arguments or ["--help"], prog_name="maploop", standalone_mode=False)
@@ -309,6 +309,8 @@ def run(arguments: list[str]) -> int:
     except MaploopError as error:
         return fail(str(error), BAD_INPUT)
     except typer.Abort:
+        if "--json" in arguments:
+            say_json({"interrupted": True})
         outcome = INTERRUPTED
     if outcome == INTERRUPTED:
         return fail("Stopped.", INTERRUPTED)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,6 +45,17 @@ def fail(message: str, code: int) -> int:
 def say(text: str) -> None:
     """One line on stdout."""
     print(_encodable(one_line(text)))
+
+
+def hint(text: str) -> None:
+    """One line on stderr that is no error: results on stdout stay as they are."""
+    print(_encodable(one_line(text)), file=sys.stderr)
+
+
+def listed(addresses: Sequence[object], shown: int = 5) -> str:
+    """The first few of some addresses, and how many more there are."""
+    more = len(addresses) - shown
+    return ", ".join(map(str, addresses[:shown])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def say_lines(lines: Iterable[str]) -> None:

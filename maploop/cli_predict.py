@@ -1,13 +1,16 @@
 """`maploop predict`: a model at work on the tiles of a project."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from maploop.cli_options import AsJson, ProjectName, Url
-from maploop.cli_output import progress, say, say_json
-from maploop.errors import InputError
+from maploop.cli_output import listed, progress, say, say_json
+from maploop.cli_spending import agree_to_spend, cost_in_words
+from maploop.errors import InputError, LicenceError, MaploopError
 
 if TYPE_CHECKING:
     from maploop.database import Database
@@ -15,8 +18,13 @@ if TYPE_CHECKING:
     from maploop.predict.choosing import TileChoice
     from maploop.predict.history import RunView
     from maploop.predict.models import ModelView
+    from maploop.predict.predictor import Predictor
     from maploop.predict.run import RunProgress
+    from maploop.predict.runs import PlannedRun, UnderWay
     from maploop.project import ProjectView
+
+NOT_WHOLE: Final = 3
+INTERRUPTED: Final = 130
 
 
 def predict(
@@ -27,9 +35,14 @@ def predict(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All tiles with imagery.")] = False,
     unreviewed: Annotated[
-        bool, typer.Option("--unreviewed", help="Tiles nobody finished; this is the default.")
+        bool, typer.Option("--unreviewed", help="Tiles nobody finished; this is the default without --split.")
     ] = False,
-    split: Annotated[str | None, typer.Option(metavar="SPLIT", help="All tiles of train, validation or test.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPLIT", help="Of train, validation or test: the finished tiles, unless --all or --unreviewed."
+        ),
+    ] = None,
     tile: Annotated[
         list[str] | None, typer.Option("--tile", metavar="Z/X/Y", help="This tile; may be given often.")
     ] = None,
@@ -51,6 +64,9 @@ def predict(
         bool, typer.Option("--no-wait", help="Submit and collect batches without waiting; --resume goes on.")
     ] = False,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say what a chat model would take.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Agree to what is sent and spent without being asked: for pipelines.")
+    ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also tiles that the model has predicted already.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the model's last unfinished run.")] = False,
     cancel: Annotated[
@@ -59,17 +75,23 @@ def predict(
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a model over tiles; what it has predicted already is not asked again."""
+    """Run a model over tiles; what it has predicted already is not asked again.
+
+    Before a chat model is asked, destination, tiles and cost are named and have to be agreed to. Exit code 3: it was
+    done, but not for all tiles.
+    """
     from maploop.database import existing_database  # noqa: PLC0415
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
     from maploop.predict.choosing import TileChoice, split_named  # noqa: PLC0415
     from maploop.predict.models import load_model  # noqa: PLC0415
-    from maploop.predict.run import PredictReport  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
 
+    if every and unreviewed:
+        msg = "--all and --unreviewed do not go together: choose one."
+        raise InputError(msg)
     scopes = {"--all": every, "--unreviewed": unreviewed, "--split": split is not None, "--tile": bool(tile)}
     told = [name for name, given in scopes.items() if given]
-    if len(told) > 1:
+    if tile and len(told) > 1:
         msg = f"{' and '.join(told)} do not go together: choose one."
         raise InputError(msg)
     asked = {"shots": shots, "retrieve": retrieve or None, "embedder": embedder, "batch": batch or None}
@@ -80,7 +102,7 @@ def predict(
         msg = f"{name} with the tiles and examples of the run: leave out what chooses others."
         raise InputError(msg)
     choice = TileChoice(
-        "all" if every else "unreviewed",
+        "all" if every else "unreviewed" if unreviewed else None,
         split_named(split) if split is not None else None,
         tiles,
         [parse_tile(each) for each in tile or ()],
@@ -94,80 +116,171 @@ def predict(
     if estimate:
         _say_estimate(database, view, found, choice, parameters, again=again, as_json=as_json)
         return
-    run: RunView | None
-    if resume or cancel:
-        run, known = _resumed(database, view, found, parameters, waits=not no_wait, cancelled=cancel), 0
-    else:
-        run, known = _begun(database, view, found, choice, parameters, again=again, waits=not no_wait)
-    batches = _batches(database, run)
-    if as_json:
-        told_of = {"batches": [each.to_json() for each in batches]} if batches else {}
-        say_json({**PredictReport(run, known).to_json(), **told_of})
-    else:
-        _say_run(run, known)
-        _say_batches(batches)
+    request = Request(database, view, found, parameters, waits=not no_wait, agreed=yes)
+    result = request.resume(cancelled=cancel) if resume or cancel else request.begin(choice, again=again)
+    raise typer.Exit(_report(database, view, found, result, waits=not no_wait, as_json=as_json))
 
 
-def _begun(
-    database: "Database",
-    project: "ProjectView",
-    model: "ModelView",
-    choice: "TileChoice",
-    parameters: dict[str, Any],
-    *,
-    again: bool,
-    waits: bool,
-) -> "tuple[RunView | None, int]":
-    """A new run, carried out, None when nothing was left to do; and how many tiles were known before."""
-    from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run  # noqa: PLC0415
-    from maploop.predict.run import carry_out  # noqa: PLC0415
-    from maploop.predict.runs import begin_run, remember  # noqa: PLC0415
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a wish to predict.
 
-    parameters = parameters_of_run(database, project, model, parameters)
-    predictor = open_predictor(project, model, parameters, database=database, waits=waits)
-    with database.write() as connection:
-        begun = begin_run(
-            connection,
-            project,
-            model,
-            choice,
-            prompt_hash=predictor.prompt_hash,
-            parameters=parameters,
-            again=again,
+    run         None when nothing was left to do
+    known       tiles that were predicted before
+    under_way   tiles that another run is at work on
+    left_out    tiles that the model may not be shown, by reason
+    """
+
+    run: "RunView | None"
+    known: int = 0
+    under_way: "tuple[UnderWay, ...]" = ()
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """A wish to predict: a model with what the run is to ask for; `agreed`: to what is sent and spent."""
+
+    database: "Database"
+    project: "ProjectView"
+    model: "ModelView"
+    parameters: dict[str, Any]
+    waits: bool
+    agreed: bool
+
+    def begin(self, choice: "TileChoice", *, again: bool) -> Result:
+        """Plan a new run, have it agreed to, and carry it out. Raises MaploopError when nothing can be done."""
+        from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run  # noqa: PLC0415
+        from maploop.predict.runs import begin_run, plan_run, remember  # noqa: PLC0415
+
+        database, project, model = self.database, self.project, self.model
+        parameters = parameters_of_run(database, project, model, self.parameters)
+        predictor = open_predictor(project, model, parameters, database=database, waits=self.waits)
+        question = predictor.prompt_hash
+        with database.read() as connection:
+            planned = plan_run(connection, project, model, choice, prompt_hash=question, again=again)
+        _check_any(project, model, choice, planned)
+        expected = estimate_run(database, project, model, parameters, len(planned.tiles))
+        if planned.tiles:
+            tiles = f"{len(planned.tiles):,} {choice.to_text()}"
+            agree_to_spend(model, expected, parameters, tiles, agreed=self.agreed)
+        with database.write() as connection:
+            begun = begin_run(
+                connection, project, model, choice, prompt_hash=question, parameters=parameters, again=again
+            )
+            if begun.run_id is not None and expected is not None:
+                remember(connection, begun.run_id, estimate=expected.to_json())
+        result = Result(None) if begun.run_id is None else self._carry_out(begun.run_id, predictor)
+        return replace(result, known=begun.known, under_way=begun.under_way, left_out=begun.left_out)
+
+    def resume(self, *, cancelled: bool) -> Result:
+        """Go on with the last unfinished run, or only bring it to its end; changed parameters are remembered."""
+        from maploop.predict.history import last_unfinished  # noqa: PLC0415
+        from maploop.predict.registry import estimate_run, open_predictor  # noqa: PLC0415
+        from maploop.predict.runs import remember  # noqa: PLC0415
+
+        database, project, model = self.database, self.project, self.model
+        with database.read() as connection:
+            run = last_unfinished(connection, project, model)
+        parameters = {**run.parameters, **self.parameters}
+        predictor = open_predictor(project, model, parameters, database=database, waits=self.waits)
+        if not cancelled:
+            expected = estimate_run(database, project, model, parameters, run.pending)
+            tiles = f"{run.pending:,} tiles that run {run.id} left"
+            agree_to_spend(model, expected, parameters, tiles, agreed=self.agreed)
+        if self.parameters:
+            with database.write() as connection:
+                remember(connection, run.id, **self.parameters)
+        return self._carry_out(run.id, predictor, cancelled=cancelled)
+
+    def _carry_out(self, run_id: int, predictor: "Predictor", *, cancelled: bool = False) -> Result:
+        """Carry a run out. Trouble after tiles were stored is told with the run, of which it is the `error`."""
+        from maploop.predict.history import load_run  # noqa: PLC0415
+        from maploop.predict.run import carry_out  # noqa: PLC0415
+
+        interrupted = False
+        try:
+            with progress() as report:
+                carry_out(
+                    self.database,
+                    self.project,
+                    run_id,
+                    predictor,
+                    hear=_hearing(report),
+                    cancelled=lambda: cancelled,
+                )
+        except KeyboardInterrupt:
+            interrupted = True
+        except MaploopError:
+            with self.database.read() as connection:
+                run = load_run(connection, self.project, run_id)
+            if run.pending == run.tiles:
+                raise
+        with self.database.read() as connection:
+            return Result(load_run(connection, self.project, run_id), interrupted=interrupted)
+
+
+def _check_any(project: "ProjectView", model: "ModelView", choice: "TileChoice", planned: "PlannedRun") -> None:
+    """Raises InputError when the choice has no tiles at all, LicenceError when none of them may be shown."""
+    from maploop.predict.destination import server_of  # noqa: PLC0415
+
+    if planned.tiles or planned.known or planned.under_way:
+        return
+    if planned.left_out:
+        reasons = "; ".join(f"{reason} ({listed(tiles)})" for reason, tiles in planned.left_out.items())
+        msg = (
+            f"Nothing is sent to {server_of(model.backend, model.parameters)}: {reasons}. Import the imagery again "
+            "with --leave if its terms do allow it, or use a model on this machine."
         )
-    if begun.run_id is None:
-        return None, begun.known
-    if (expected := estimate_run(database, project, model, parameters, begun.tiles)) is not None:
-        with database.write() as connection:
-            remember(connection, begun.run_id, estimate=expected.to_json())
-    with progress() as report:
-        run = carry_out(database, project, begun.run_id, predictor, hear=_hearing(report))
-    return run, begun.known
+        raise LicenceError(msg)
+    remedy = "review some, or add --all" if choice.effective_scope == "finished" else "import imagery, or choose others"
+    msg = f"{project.name!r} has no {choice.to_text()}: {remedy}."
+    raise InputError(msg)
 
 
-def _resumed(
-    database: "Database",
-    project: "ProjectView",
-    model: "ModelView",
-    changed: dict[str, Any],
-    *,
-    waits: bool,
-    cancelled: bool,
-) -> "RunView":
-    """The last unfinished run, carried on, or only to its end; `changed` parameters are remembered."""
-    from maploop.predict.history import last_unfinished  # noqa: PLC0415
-    from maploop.predict.registry import open_predictor  # noqa: PLC0415
-    from maploop.predict.run import carry_out  # noqa: PLC0415
-    from maploop.predict.runs import remember  # noqa: PLC0415
+def _report(
+    database: "Database", project: "ProjectView", model: "ModelView", result: Result, *, waits: bool, as_json: bool
+) -> int:
+    """Print the result -> the exit code."""
+    from maploop.predict.history import dropped_features  # noqa: PLC0415
+    from maploop.predict.run import PredictReport  # noqa: PLC0415
 
-    with database.read() as connection:
-        run = last_unfinished(connection, project, model)
-    predictor = open_predictor(project, model, {**run.parameters, **changed}, database=database, waits=waits)
-    if changed:
-        with database.write() as connection:
-            remember(connection, run.id, **changed)
-    with progress() as report:
-        return carry_out(database, project, run.id, predictor, hear=_hearing(report), cancelled=lambda: cancelled)
+    run = result.run
+    batches = _batches(database, run)
+    at_server = sum(each.requests for each in batches if each.is_open)
+    interrupted = result.interrupted or (waits and at_server > 0)  # only who interrupts it does not wait for batches
+    dropped: dict[str, int] = {}
+    if run is not None:
+        with database.read() as connection:
+            dropped = dropped_features(connection, run.id)
+    resume = ""
+    if run is not None and run.can_resume:
+        resume = shlex.join(["maploop", "predict", project.name, "--model", model.name, "--resume"])
+    if as_json:
+        say_json(
+            {
+                **PredictReport(run, result.known).to_json(),
+                **({"batches": [each.to_json() for each in batches]} if batches else {}),
+                "dropped": dropped,
+                "under_way": [each.to_json() for each in result.under_way],
+                "left_out": result.left_out,
+                "interrupted": interrupted,
+                "resume": resume or None,
+            }
+        )
+    else:
+        _say_run(run, result, dropped)
+        _say_batches(batches)
+        if resume and not batches:
+            say(f"To go on: {resume}")
+    if interrupted:
+        return INTERRUPTED
+    if run is None:
+        return NOT_WHOLE if result.under_way else 0
+    left = run.pending - (0 if waits else min(at_server, run.pending))
+    unusable = bool(dropped) and not run.features
+    return NOT_WHOLE if run.failed or left or unusable or result.under_way else 0
 
 
 def _hearing(report: Callable[[str], None]) -> "Callable[[RunProgress], None]":
@@ -203,12 +316,14 @@ def _say_estimate(
         msg = f"{model.name!r} is a {model.backend} model, which takes no tokens: run it."
         raise InputError(msg)
     if as_json:
-        say_json({**expected.to_json(), "known": planned.known})
+        under_way = [each.to_json() for each in planned.under_way]
+        told = {"known": planned.known, "under_way": under_way, "left_out": planned.left_out}
+        say_json({**expected.to_json(), **told})
         return
-    cost = "at an unknown price" if expected.cost is None else f"about {expected.cost:.2f} USD"
-    most = "" if expected.most is None else f", {expected.most:.2f} USD at most"
-    tokens = expected.input_tokens + expected.output_tokens
-    say(f"{expected.tiles:,} tiles: about {tokens:,} tokens, {cost}{most}. {planned.known:,} were predicted before.")
+    say(f"{expected.tiles:,} {choice.to_text()}: {cost_in_words(expected, parameters)}")
+    if planned.known:
+        say(f"{planned.known:,} were predicted before.")
+    _say_not_asked(planned.under_way, planned.left_out)
 
 
 def _batches(database: "Database", run: "RunView | None") -> "list[BatchView]":
@@ -226,13 +341,25 @@ def _say_batches(batches: "list[BatchView]") -> None:
         say(f"{len(at_work):,} batches with {tiles:,} tiles are at the server: --resume collects them.")
 
 
-def _say_run(run: "RunView | None", known: int) -> None:
-    before = f" {known:,} were predicted before; --again asks anew." if known else ""
+def _say_not_asked(under_way: "Sequence[UnderWay]", left_out: Mapping[str, Sequence[str]]) -> None:
+    for each in under_way:
+        say(each.to_text())
+    for reason, tiles in left_out.items():
+        say(f"{len(tiles):,} tiles are left out, as {reason}: {listed(tiles)}.")
+
+
+def _say_run(run: "RunView | None", result: Result, dropped: Mapping[str, int]) -> None:
+    before = f" {result.known:,} were predicted before; --again asks anew." if result.known else ""
     if run is None:
-        say(f"Nothing to predict.{before}")
+        say(f"Nothing is left to predict.{before}")
+        _say_not_asked(result.under_way, result.left_out)
         return
     done = f"{run.done:,} of {run.tiles:,} tiles, {run.features:,} features"
     say(f"Run {run.id} of {run.model} {run.status}: {done}.{before}")
+    used = run.usage
+    if tokens := used.input_tokens + used.cached_tokens + used.cache_write_tokens + used.output_tokens:
+        cost = "at an unknown price" if used.cost is None else f"for {used.cost:.4f} USD"
+        say(f"It took {tokens:,} tokens {cost}.")
     if run.error:
         say(run.error)
     if run.failures:
@@ -241,3 +368,7 @@ def _say_run(run: "RunView | None", known: int) -> None:
             + ", ".join(f"{count:,} {kind}" for kind, count in run.failures.items())
             + "."
         )
+    if dropped:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+        say(f"{'Left out of what' if run.features else 'Nothing can be used of what'} it answered: {reasons}.")
+    _say_not_asked(result.under_way, result.left_out)

@@ -8,11 +8,11 @@ import pytest
 from maploop.cli import run
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """The JSON that a command prints."""
-    code = run([*arguments, "--json"])
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    """The JSON that a command prints; `code` is its exit code."""
+    ended = run([*arguments, "--json"])
     out, error = capsys.readouterr()
-    assert code == 0, error
+    assert ended == code, error
     answer: dict[str, Any] = json.loads(out)
     return answer
 

@@ -17,7 +17,7 @@ from tests.test_cli_predict import TILES, add
 from tests.tune.ground import painted_files
 from tests.vendor import KEY, BatchPlan, Vendor
 
-PREDICT = ("predict", "Town", "--model", "eyes")
+PREDICT = ("predict", "Town", "--model", "eyes", "--yes")
 
 
 @pytest.fixture
@@ -78,7 +78,9 @@ def test_nobody_has_to_wait(town: Vendor, capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert "interrupted: 0 of 6 tiles" in out
     assert "1 batches with 6 tiles are at the server: --resume collects them." in out
-    assert said(capsys, *PREDICT)["run"] is None
+    elsewhere = said(capsys, *PREDICT, code=3)
+    assert elsewhere["run"] is None
+    assert elsewhere["under_way"] == [{"run": 1, "tiles": TILES, "where": "in a batch at the server"}]
     again = said(capsys, *PREDICT, "--resume", "--no-wait")
     assert (again["status"], again["batches"][0]["remote_status"]) == ("interrupted", "validating")
     town.advance(4)
@@ -95,7 +97,7 @@ def test_ctrl_c_leaves_the_batch_at_work(
         raise KeyboardInterrupt
 
     meanwhile.append(interrupt)
-    assert run([*PREDICT, "--batch"]) == 0
+    assert run([*PREDICT, "--batch"]) == 130
     assert "--resume collects them" in capsys.readouterr().out
     done = said(capsys, *PREDICT, "--resume")
     assert (done["status"], done["predicted"]) == ("finished", TILES)
@@ -110,7 +112,7 @@ def test_a_run_in_batches_can_be_cancelled(
     said(capsys, *PREDICT, "--batch", "--no-wait")
     town.advance(2)
     town.moves_by_itself = True
-    ended = said(capsys, *PREDICT, "--cancel")
+    ended = said(capsys, *PREDICT, "--cancel", code=3)
     assert (ended["status"], ended["predicted"], ended["pending"]) == ("cancelled", 2, TILES - 2)
     assert ended["batches"][0]["remote_status"] == "cancelled"
     assert len(town.bill.charges) == 2

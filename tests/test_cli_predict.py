@@ -1,7 +1,10 @@
 """`maploop model` and `maploop predict` with a chat model, as a pipeline calls them."""
 
 import contextlib
+import io
 import json
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -87,7 +90,7 @@ def test_models_that_cannot_be_are_refused_in_one_line(town: Vendor, capsys: pyt
 
 
 def test_a_chat_model_predicts_with_examples_within_a_budget(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
-    predict = ("predict", "Town", "--model", "eyes", "--split", "test")
+    predict = ("predict", "Town", "--model", "eyes", "--split", "test", "--yes")
     plain = said(capsys, *predict)
     assert (plain["status"], plain["predicted"], plain["known"]) == ("finished", 2, 0)
     assert plain["cost"] == pytest.approx(town.bill.cost(load_prices().price_of))
@@ -99,10 +102,10 @@ def test_a_chat_model_predicts_with_examples_within_a_budget(town: Vendor, capsy
     assert 0.5 < expected["cost"] / shown["cost"] < 2
     assert shown["cost"] < expected["most"]
     assert expected["tiles"] == 2
-    stopped = said(capsys, *predict, "--again", "--budget", "0.0001")
+    stopped = said(capsys, *predict, "--again", "--budget", "0.0001", code=3)
     assert (stopped["status"], stopped["pending"]) == ("cancelled", 2)
     assert "The budget of 0.0001 USD is used up" in stopped["error"]
-    rest = said(capsys, "predict", "Town", "--model", "eyes", "--resume", "--budget", "1")
+    rest = said(capsys, "predict", "Town", "--model", "eyes", "--resume", "--budget", "1", "--yes")
     assert (rest["run"], rest["status"], rest["predicted"]) == (stopped["run"], "finished", 2)
 
 
@@ -115,7 +118,7 @@ def test_an_estimate_needs_no_key_and_sends_nothing(
     assert expected["tokens"] == expected["input_tokens"] + expected["output_tokens"]
     assert 0 < expected["cost"] < expected["most"]
     assert run(["predict", "Town", "--model", "eyes", "--all", "--estimate"]) == 0
-    assert "6 tiles: about" in capsys.readouterr().out
+    assert "6 tiles with imagery: about" in capsys.readouterr().out
     assert town.seen == []
     missing = refused(capsys, "predict", "Town", "--model", "eyes", "--all")
     assert "The key TOWN_KEY is not set" in missing
@@ -124,7 +127,7 @@ def test_an_estimate_needs_no_key_and_sends_nothing(
 def test_what_failed_is_said_with_its_kind(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, *add("hasty", town, "--parameter", "attempts=1"))
     town.faults.on_request(1, server_error())
-    assert run(["predict", "Town", "--model", "hasty", "--split", "test", "--concurrency", "1"]) == 0
+    assert run(["predict", "Town", "--model", "hasty", "--split", "test", "--concurrency", "1", "--yes"]) == 3
     out = capsys.readouterr().out
     assert "finished: 1 of 2 tiles" in out
     assert "1 tiles failed: 1 server." in out
@@ -147,16 +150,101 @@ def test_told_to_end_it_keeps_what_is_on_its_way(
 ) -> None:
     town.held = threading.Event()
     predict = ("predict", "Town", "--model", "eyes")
-    command = [sys.executable, "-c", "from maploop.cli import main; main()", *predict, "--all"]
-    with subprocess.Popen([*command, "--db", sqlite_url], stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", "from maploop.cli import main; main()", *predict, "--all", "--yes", "--json"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, "--db", sqlite_url], text=True, stdout=pipe, stderr=pipe) as process:
         while town.in_flight < AT_ONCE:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 pytest.fail(f"It ended by itself: {process.wait(0.05)}.")
         process.terminate()
         town.held.set()
-        _, error = process.communicate()
+        out, error = process.communicate()
     assert (process.returncode, error.splitlines()[-1]) == (130, "Stopped.")
     assert len(town.bill.charges) >= AT_ONCE
-    done = said(capsys, *predict, "--resume")
+    left = json.loads(out)
+    assert (left["interrupted"], left["status"], left["pending"]) == (True, "cancelled", TILES - left["predicted"])
+    assert left["predicted"] >= AT_ONCE
+    assert left["resume"] == "maploop predict Town --model eyes --resume"
+    done = said(capsys, *shlex.split(left["resume"])[1:], "--yes")
     assert (done["status"], done["predicted"]) == ("finished", TILES)
     assert town.bill.twice() == {}
+
+
+def test_nothing_is_sent_before_somebody_agreed_to_where_and_how_much(
+    town: Vendor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict = ["predict", "Town", "--model", "eyes", "--split", "test"]
+    refusal = refused(capsys, *predict)
+    where = town.url.removeprefix("http://").partition("/")[0]
+    assert f"Nothing was sent. 2 finished tiles of the test split to {where}, model gpt-4o: about" in refusal
+    assert "USD at most" in refusal
+    assert "--yes" in refusal
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    assert run(predict) == 130
+    assert "Go on?" in capsys.readouterr().err
+    assert town.seen == []
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    assert run(predict) == 0
+    out = capsys.readouterr().out
+    cost = town.bill.cost(load_prices().price_of)
+    assert re.search(rf"It took [\d,]+ tokens for {cost:.4f} USD\.", out)
+
+
+class Terminal(io.StringIO):
+    """Somebody at a keyboard."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_split_means_its_finished_tiles(town: Vendor, sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with shared(sqlite_url).write() as connection:
+        connection.execute(update(TileRow).where(TileRow.x == CORNER.x + TILES - 1).values(status="open"))
+    estimate = ("predict", "Town", "--model", "eyes", "--split", "test", "--estimate")
+    assert said(capsys, *estimate)["tiles"] == 1
+    assert said(capsys, *estimate, "--unreviewed")["tiles"] == 1
+    assert said(capsys, *estimate, "--all")["tiles"] == 2
+    nothing = refused(capsys, "predict", "Town", "--model", "eyes", "--split", "validation")
+    assert "'Town' has no finished tiles of the validation split: review some, or add --all." in nothing
+
+
+def test_a_second_process_is_told_of_the_first(
+    town: Vendor, sqlite_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town.held = threading.Event()
+    predict = ("predict", "Town", "--model", "eyes", "--all", "--yes")
+    command = [sys.executable, "-c", "from maploop.cli import main; main()", *predict, "--db", sqlite_url]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while town.in_flight < AT_ONCE:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"It ended by itself: {process.wait(0.05)}.")
+        second = said(capsys, *predict, code=3)
+        assert (second["run"], second["known"]) == (None, 0)
+        (first,) = second["under_way"]
+        assert (first["run"], first["tiles"]) == (1, TILES)
+        assert first["where"].startswith(f"in process {process.pid} on ")
+        assert run(list(predict)) == 3
+        assert f"Run 1 is at work on {TILES} tiles of these in process {process.pid}" in capsys.readouterr().out
+        town.held.set()
+        assert process.wait() == 0
+    assert said(capsys, *predict)["known"] == TILES
+
+
+def test_a_server_that_goes_away_midway_leaves_the_rest_pending_and_says_so(
+    town: Vendor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, *add("hasty", town, "--parameter", "attempts=1"))
+    for request in range(2, 20):
+        town.faults.on_request(request, server_error())
+    left = said(capsys, "predict", "Town", "--model", "hasty", "--all", "--concurrency", "1", "--yes", code=3)
+    assert (left["predicted"], left["failed"], left["status"]) == (1, 5, "finished")
+    assert left["failures"] == {"server": 5}
+
+
+def test_answers_that_nobody_can_use_are_no_success(town: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    town.brain = lambda _: json.dumps(
+        {"features": [{"class": "castle", "geometry": "polygon", "points": [[1, 1], [9, 1], [9, 9]], "holes": []}]}
+    )
+    answer = said(capsys, "predict", "Town", "--model", "eyes", "--split", "test", "--yes", code=3)
+    assert answer["features"] == 0
+    assert sum(answer["dropped"].values()) == 2

@@ -1,6 +1,6 @@
 """Where a model's pictures go, and the tiles that may not go there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,9 +53,3 @@ def tiles_that_stay(
 def names_of(tiles: Mapping[str, Mapping[int, Tile]]) -> dict[str, list[str]]:
     """Return tiles by reason as `z/x/y` texts."""
     return {reason: [str(tile) for tile in found.values()] for reason, found in tiles.items()}
-
-
-def listed(addresses: Sequence[object], shown: int = 5) -> str:
-    """Return the first few of some addresses as text, and how many more there are."""
-    more = len(addresses) - shown
-    return ", ".join(map(str, addresses[:shown])) + (f" and {more:,} more" if more > 0 else "")

@@ -1,5 +1,6 @@
 """What runs did, to be shown: tiles by outcome, failures by kind, tokens, cost, seconds."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -121,6 +122,14 @@ def failed_tiles(connection: Connection, run_id: int) -> list[FailedTile]:
         .order_by(TileRow.quadkey)
     )
     return [FailedTile(Tile(row.z, row.x, row.y), row.failure or "", row.message) for row in rows]
+
+
+def dropped_features(connection: Connection, run_id: int) -> dict[str, int]:
+    """Count the features of a run's answers that could not be used, by reason, most frequent first."""
+    total: Counter[str] = Counter()
+    for lost in connection.execute(select(RunTile.dropped).where(RunTile.run_id == run_id)).scalars():
+        total.update(lost)
+    return dict(total.most_common())
 
 
 def _runs(project: ProjectView) -> Select[Any]:

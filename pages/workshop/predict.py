@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from maploop.cli_output import listed
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
 from maploop.predict.chat.estimate import Estimate
@@ -17,6 +18,7 @@ from maploop.work import runs
 from maploop.work.office import wake
 from pages.acts import show_error
 from pages.common import Context
+from pages.links import plain
 from pages.workshop.asking import ask_parameters, is_missing, key_of, show_estimate
 from pages.workshop.at_work import show_at_work
 from pages.workshop.runs import show_runs
@@ -32,7 +34,7 @@ SCOPES = {
 EXPLAINED = {
     "unreviewed": "Every tile with imagery that nobody has finished.",
     "worth": "Tiles nobody has finished of which least is known: the models are unsure, and reviewed ground is far.",
-    "test": "Every tile of the test split, to measure the model on ground that no model learns from.",
+    "test": "The finished tiles of the test split, to measure the model on ground that no model learns from.",
     "all": "Every tile with imagery, also finished ones: what a model finds there is looked at again.",
     "given": "These tiles, by their addresses.",
 }
@@ -132,8 +134,12 @@ def show_plan(planned: PlannedRun) -> None:
         st.markdown(f"**{counted(len(planned.tiles), 'tile')}** to predict{known}.")
     elif planned.known:
         st.markdown(f"Nothing is left to predict: the model was asked about {counted(planned.known, 'tile')} already.")
-    else:
+    elif not planned.under_way and not planned.left_out:
         st.markdown("There is no such tile.")
+    for each in planned.under_way:
+        st.info(plain(each.to_text()), icon=":material/hourglass_top:")
+    for reason, tiles in planned.left_out.items():
+        st.warning(plain(f"{counted(len(tiles), 'tile')} left out, as {reason}: {listed(tiles)}."))
 
 
 def begin(found: Context, model: ModelView, choice: TileChoice, again: bool, parameters: dict[str, Any]) -> None:

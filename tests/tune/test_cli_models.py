@@ -47,14 +47,14 @@ def test_the_loop_turns_from_the_command_line(
     rest = said(capsys, "predict", "Town", "--model", "mine", "--all")
     assert (rest["tiles"], rest["known"]) == (TILES - 1, 1)
     nothing = said(capsys, "predict", "Town", "--model", "mine", "--all")
-    assert nothing == {"run": None, "tiles": 0, "known": TILES}
+    assert (nothing["run"], nothing["tiles"], nothing["known"], nothing["under_way"]) == (None, 0, TILES, [])
     again = said(capsys, "predict", "Town", "--model", "mine", "--all", "--tiles", "2", "--again")
     assert again["tiles"] == 2
     here = f"{CORNER.z}/{CORNER.x}/{CORNER.y}"
     assert said(capsys, "predict", "Town", "--model", "mine", "--tile", here, "--again")["tiles"] == 1
 
     assert run(["predict", "Town", "--model", "mine", "--all"]) == 0
-    assert capsys.readouterr().out == "Nothing to predict. 4 were predicted before; --again asks anew.\n"
+    assert capsys.readouterr().out == "Nothing is left to predict. 4 were predicted before; --again asks anew.\n"
     assert run(["tune", "Town", "--dataset", dataset, "--base", "mine"]) == 0
     assert "validation tiles" in capsys.readouterr().out
 
@@ -62,8 +62,9 @@ def test_the_loop_turns_from_the_command_line(
 def test_wrong_wishes_end_in_one_line(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "project", "create", "Town", "--class", "building:polygon")
     assert "There is no model 'm'" in refused(capsys, "predict", "Town", "--model", "m")
-    both = refused(capsys, "predict", "Town", "--model", "m", "--all", "--split", "test")
-    assert "--all and --split do not go together" in both
+    both = refused(capsys, "predict", "Town", "--model", "m", "--tile", "19/1/2", "--split", "test")
+    assert "--split and --tile do not go together" in both
+    assert "--all and --unreviewed" in refused(capsys, "predict", "Town", "--model", "m", "--all", "--unreviewed")
     assert "--resume goes on" in refused(capsys, "predict", "Town", "--model", "m", "--resume", "--all")
     assert "'exam' is not a split" in refused(capsys, "predict", "Town", "--model", "m", "--split", "exam")
     assert "is not a tile address" in refused(capsys, "predict", "Town", "--model", "m", "--tile", "here")

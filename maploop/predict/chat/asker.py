@@ -83,8 +83,8 @@ class Asker:
                 continue
             elif end := self._after_trouble(reply, tally, reserved, halt):
                 return end
-            if (again := self._budget.reserve()) is None:
-                return Asked(tally.failed())
+            if (again := self._budget.reserve()) is None:  # the next attempt waits for a larger budget
+                return Asked(tally.given_up())
             reserved = again
 
     def _is_worth_repeating(self, outcome: Outcome, tally: "_Tally") -> bool:

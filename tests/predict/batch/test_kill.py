@@ -78,7 +78,7 @@ def test_after_kill_minus_nine_the_next_process_collects(
     said(capsys, "project", "create", "Town", "--class", "building:polygon", "--zoom", "19")
     said(capsys, "import", "imagery", "Town", str(imagery))
     said(capsys, "model", "add", "Town", "eyes", *server)
-    predict = ("predict", "Town", "--model", "eyes")
+    predict = ("predict", "Town", "--model", "eyes", "--yes")
     vendor.faults.on_route("POST /v1/batches", HANG_AFTER)
     process = subprocess.Popen([sys.executable, "-c", MAPLOOP, *predict, "--batch", "--db", sqlite_url])
     while not vendor.batches:

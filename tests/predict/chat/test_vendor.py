@@ -280,6 +280,16 @@ def test_a_budget_is_never_exceeded_and_a_larger_one_goes_on(painted: Town, conc
     assert short.vendor.bill.twice() == {}
 
 
+def test_a_passing_error_at_the_end_of_a_budget_leaves_the_tile_pending(painted: Town) -> None:
+    short = painted.with_model(max_tokens=2000)
+    painted.vendor.faults.on_request(1, RESET_AFTER)  # perhaps charged for: there is no money for another attempt
+    run = short.run(budget=0.03, concurrency=1)
+    assert (run.done, run.failures, run.pending) == (0, {}, TILES)
+    assert "The budget of 0.03 USD is used up" in run.error
+    rest = short.resume(run, budget=1.0)
+    assert (rest.done, rest.failures) == (TILES, {})
+
+
 def test_a_budget_below_one_tile_begins_nothing(painted: Town) -> None:
     run = painted.run(budget=0.01)
     assert (run.status, run.done, run.pending) == ("cancelled", 0, TILES)
