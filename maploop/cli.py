@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maploop.cli_compare import compare, promote
+from maploop.cli_compare import blind, compare, promote
 from maploop.cli_evaluate import evaluate
 from maploop.cli_models import model_app
 from maploop.cli_options import AsJson, ProjectName, Url
@@ -42,6 +42,7 @@ import_app = typer.Typer(help="Imagery, predictions and known truth.", rich_mark
 app.add_typer(project_app, name="project")
 app.add_typer(import_app, name="import")
 app.add_typer(threshold_app, name="threshold")
+app.command("blind")(blind)
 app.command("compare")(compare)
 app.add_typer(model_app, name="model")
 app.command("evaluate")(evaluate)

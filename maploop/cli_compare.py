@@ -151,6 +151,35 @@ def _amounts(texts: Sequence[str] | None, models: Sequence[str], option: str) ->
     return found
 
 
+def blind(
+    project: ProjectName,
+    tiles: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Make so many test tiles blind in all; they stay so.")
+    ] = None,
+    db: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have test tiles annotated without any prediction shown: truth that favours no model.
+
+    Without --tiles: how many are. Predictions on them are stored for evaluation and held out of review.
+    """
+    from maploop.database import existing_database  # noqa: PLC0415
+    from maploop.predict.blind import blind_tiles, make_blind  # noqa: PLC0415
+    from maploop.project import load_project  # noqa: PLC0415
+
+    database = existing_database(db)
+    if tiles is None:
+        with database.read() as connection:
+            found = blind_tiles(connection, load_project(connection, project))
+    else:
+        with database.write() as connection:
+            found = make_blind(connection, load_project(connection, project), tiles)
+    if as_json:
+        say_json(found.to_json())
+    else:
+        say(found.text())
+
+
 def promote(
     project: ProjectName,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="The candidate.")] = None,

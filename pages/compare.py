@@ -9,9 +9,10 @@ from maploop.compare.spending import Speeds
 from maploop.compare.wording import counted
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
+from maploop.predict.blind import blind_tiles, make_blind
 from maploop.predict.history import RunView, list_runs
 from maploop.predict.models import ModelView, list_models
-from pages.acts import show_notice
+from pages.acts import act, show_notice
 from pages.common import Context, context, heading
 from pages.comparing.ground import show_ground
 from pages.comparing.making import Made, Wish, compared
@@ -93,6 +94,24 @@ def show_basis(found: Context, comparison: Comparison) -> None:
     st.caption(plain(says))
 
 
+def show_blind_tiles(found: Context) -> None:
+    """How many test tiles are annotated without predictions shown, and making more of them so."""
+    with found.database.read() as connection:
+        now = blind_tiles(connection, found.project)
+    with st.expander("Blind test tiles", key="blind_tiles", icon=":material/visibility_off:"), st.form("blind_form"):
+        st.markdown(
+            "Truth made by reviewing predictions favours the model that made them. On a blind test tile people draw what "
+            "they see and no prediction is shown; a tile that is blind stays so. " + plain(now.text())
+        )
+        wanted = st.number_input("Blind test tiles in all", now.blind, max(now.test, now.blind), now.blind, key="blind")
+        if st.form_submit_button("Make blind", key="make_blind"):
+            act(
+                found,
+                lambda after: after.text(),
+                lambda connection: make_blind(connection, found.project, int(wanted)),
+            )
+
+
 def show_compared(found: Context, made: Made, speeds: Speeds, economy: Economy, view: str) -> None:
     """The part of the page that needs a comparison."""
     if view == "Quality":
@@ -117,6 +136,7 @@ def show(found: Context, models: list[ModelView], runs: list[RunView]) -> None:
     else:
         show_basis(found, made.comparison)
         st.info(plain(economy.verdict), icon=":material/balance:")
+    show_blind_tiles(found)
     names = [each.name for each in models]
     for name, tab in zip(VIEWS, st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params"), strict=True):
         if not tab.open:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, one_of
@@ -94,6 +94,7 @@ class Tile(Base):
 
     `pixel_share` (0 to 1) is the share of it that has pixels, None while nobody has looked; `pixel_mask` says where,
     when only a part has (`imagery.pixels.PixelCoverage`); `pixel_source` is the fingerprint of the imagery looked at.
+    `blind`: people annotate it without any prediction shown (`predict.blind`).
     """
 
     __tablename__ = "tile"
@@ -127,6 +128,7 @@ class Tile(Base):
     pixel_source: Mapped[str | None] = mapped_column(String(16))
     import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"))
     set_aside: Mapped[str | None] = mapped_column(String(6))
+    blind: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Claim(Base):

@@ -16,6 +16,7 @@ from db.types import utc_now
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.imagery.tilemath import tile_indices
 from maploop.imagery.tiles import ensure_tiles
+from maploop.predict.blind import hold_out
 from maploop.predict.memory import Recall
 from maploop.predict.placing import Placement, drop_places, keep_places, places_of
 from maploop.predict.uncertainty import refresh_uncertainty
@@ -35,6 +36,7 @@ class StoredRun:
     held                undecided features left as shown, because their tile is under review right now
     withdrawn           undecided features of other models on these tiles that this run does not predict: not shown
     tiles               tiles touched; `outside_imagery`: predictions on none with imagery, which nobody can review yet
+    blind               undecided features that reach onto blind test tiles: held out of review, kept for evaluation
     """
 
     run: int
@@ -48,6 +50,7 @@ class StoredRun:
     withdrawn: int
     tiles: int
     outside_imagery: int
+    blind: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class PredictionWriter:
         held = self._held_features()
         updated, kept = self._update_features(verdicts, held)
         withdrawn = self._withdraw(run_id, model_id, held) if covered is None else self._clear(covered, run_id, held)
+        blind = hold_out(self.connection, set(self.feature_ids.tolist()))
         tiles = sorted({*self.tile_ids.tolist(), *self.left_tiles})
         refresh_uncertainty(self.connection, self.project.id, tiles, run_id)
         return StoredRun(
@@ -114,6 +118,7 @@ class PredictionWriter:
             withdrawn=withdrawn,
             tiles=len(self.tile_ids),
             outside_imagery=self._outside_imagery(),
+            blind=blind,
         )
 
     def _feature_ids(self) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 from db.bulk import in_lists, insert_rows, reserve_ids, update_rows
 from db.models import Decision, Feature, Prediction, Run
 from db.types import utc_now
+from maploop.predict.blind import hold_out
 from maploop.predict.memory import Known
 
 
@@ -104,6 +105,8 @@ def move_features(
             "withdrawn": [False] * len(decision_ids),
         },
     )
+    undone = [each for each, verdict in zip(feature_ids.tolist(), verdicts, strict=True) if verdict is None]
+    hold_out(connection, undone)
 
 
 def _models_of(connection: Connection, prediction_ids: Sequence[int]) -> dict[int, int]:

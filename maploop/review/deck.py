@@ -67,6 +67,7 @@ def deck_of(
             "drawnBy": drawn_by,
             "finishedBy": None if audit else row["finisher"],
             "coveredBy": models_that_looked(connection, tile_id),
+            "blind": row["blind"],
         },
         "imagery": imagery,
         "features": features_of(connection, project, tile_id, audit=audit),

@@ -48,6 +48,7 @@ export class Panel {
       const who = about.finishedBy && about.status !== "returned" ? ` by ${about.finishedBy}` : "";
       chips.push([about.status, `${about.status}${who}`]);
     }
+    if (about?.blind && !audit) chips.push(["blind", "blind test tile: nothing predicted is shown, draw all there is"]);
     if (isFiltered) chips.push(["filter", "filtered"]);
     this.chips.replaceChildren(...chips.map(([kind, text]) => make("span", { class: `maploop-chip is-${kind}`, text })));
     this.filter.classList.toggle("is-on", isFiltered);
@@ -60,7 +61,9 @@ export class Panel {
     const [total, decided] = tile ? [tile.features.size, tile.decided] : [0, 0];
     const place = tile?.index ? `${tile.index} of ${total}` : plural(total, "feature");
     const left = total - decided;
-    write(this.count, tile ? `${place} · ${left ? `${left} to decide` : "all decided"}` : "");
+    const isBlind = Boolean(tile?.deck.tile.blind && !tile.deck.audit); // "all decided" would sound like all there is
+    this.meter.hidden = !tile || isBlind;
+    write(this.count, tile ? isBlind ? `${place} · drawn by people` : `${place} · ${left ? `${left} to decide` : "all decided"}` : "");
     this.meter.firstChild.style.transform = `scaleX(${total ? decided / total : tile ? 1 : 0})`;
     this.meter.classList.toggle("is-full", Boolean(tile) && left === 0);
     this.meter.setAttribute("aria-valuenow", String(decided));

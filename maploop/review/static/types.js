@@ -34,7 +34,7 @@
  *
  * @typedef {object} Deck
  * @property {{address: string, bounds: number[], status: string, comment: string, drawnBy: string,
- *             finishedBy: string | null}} tile
+ *             finishedBy: string | null, coveredBy?: string[], blind?: boolean}} tile
  * @property {{id: number, attribution: string, minZoom: number | null, maxZoom: number | null} | null} imagery
  * @property {Feature[]} features
  * @property {{seconds: number, wasHeld: boolean}} claim   wasHeld: by the same person, before this window asked
