@@ -100,8 +100,8 @@ def show_blind_tiles(found: Context) -> None:
         now = blind_tiles(connection, found.project)
     with st.expander("Blind test tiles", key="blind_tiles", icon=":material/visibility_off:"), st.form("blind_form"):
         st.markdown(
-            "Truth made by reviewing predictions favours the model that made them. On a blind test tile people draw what "
-            "they see and no prediction is shown; a tile that is blind stays so. " + plain(now.text())
+            "Truth made by reviewing predictions favours the model that made them. On a blind test tile people draw "
+            "what they see and no prediction is shown; a tile that is blind stays so. " + plain(now.text())
         )
         wanted = st.number_input("Blind test tiles in all", now.blind, max(now.test, now.blind), now.blind, key="blind")
         if st.form_submit_button("Make blind", key="make_blind"):

@@ -1,9 +1,9 @@
 """Blind test tiles: people annotate them without any prediction shown, so that their truth favours no model.
 
-Whoever reviews predictions agrees with a good part of what is only nearly right, and overlooks what the model did; truth
-made so favours that model. On a blind tile the features that models predicted are held out: stored for evaluation,
-withdrawn from review. People draw what they see, and a finished blind tile holds nothing undecided. A tile that is blind
-stays so.
+Whoever reviews predictions agrees with a good part of what is only nearly right, and overlooks what the model did;
+truth made so favours that model. On a blind tile the features that models predicted are held out: stored for
+evaluation, withdrawn from review. People draw what they see, and a finished blind tile holds nothing undecided. A tile
+that is blind stays so.
 """
 
 from collections import defaultdict
@@ -58,8 +58,8 @@ def blind_tiles(connection: Connection, project: ProjectView) -> BlindTiles:
 def make_blind(connection: Connection, project: ProjectView, count: int) -> BlindTiles:
     """Make `count` test tiles blind in all, block by block in turn; needs a write transaction.
 
-    Taken are open tiles with imagery that nobody holds and on which nobody has decided anything. Raises InputError for a
-    count below what is blind already, as that cannot be taken back, ConflictError when there are too few such tiles.
+    Taken are open tiles with imagery that nobody holds and on which nobody has decided anything. Raises InputError for
+    a count below what is blind already, as that cannot be taken back, ConflictError when there are too few such tiles.
     """
     lock_project(connection, project.id)
     before = blind_tiles(connection, project)

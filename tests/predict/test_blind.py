@@ -19,7 +19,7 @@ from tests.intake.files import write
 
 
 class Ground:
-    """Six open test tiles in three blocks with a predicted building each; one of training; anna decided on the first."""
+    """Six open test tiles in three blocks, one of training, a predicted building each; anna decided on the first."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
