@@ -14,7 +14,7 @@ from maploop.vectors.geometry import Geometries, as_geometries, clip_to_tile
 
 @dataclass(frozen=True)
 class TileParts:
-    """Parts of annotations, ordered by tile, then annotation; one that is cut into several has a row for each part.
+    """Parts of annotations, ordered by tile, then annotation; one that has or is cut into several has a row for each.
 
     placement       index into the snapshot's placements: equal for the parts of one annotation on one tile
     tile, feature   indices into the snapshot's columns
@@ -45,7 +45,7 @@ def tile_parts(snapshot: Snapshot, tiles: Indices) -> TileParts:
     geometries = snapshot.features.geometries[feature]
     drawn = _in_tile_sides(geometries, tile, snapshot)
     bounds = shapely.bounds(drawn).reshape(-1, 4)
-    inside = ((bounds >= 0) & (bounds <= 1)).all(axis=1)
+    inside = ((bounds >= 0) & (bounds <= 1)).all(axis=1) & (shapely.get_num_geometries(geometries) == 1)
     counts = np.ones(len(rows), dtype=np.int64)
     clipped: list[BaseGeometry] = []
     for row in np.flatnonzero(~inside).tolist():  # few: most features lie on one tile

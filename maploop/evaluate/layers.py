@@ -19,7 +19,8 @@ Indices = NDArray[np.int64]
 class Layer:
     """Features of one side, one entry a feature in every column.
 
-    geometries      valid, EPSG:4326; a feature that a tile's border cuts in two is one multi-geometry
+    geometries      valid, EPSG:4326; a feature of several parts, or that a tile's border cuts in two, is one
+                    multi-geometry
     class_index     into the classes of the evaluation
     tile            into its tiles
     scores          0 to 1; nan where there is none, as for truth

@@ -1,14 +1,26 @@
-"""Checks and repairs features in bulk: rows of any geometry -> valid single parts, and what was changed or left out."""
+"""Checks and repairs features in bulk: rows of any geometry -> valid features, and what was changed or left out.
+
+A row is taken apart, its parts are checked one by one, and those that are of one class are joined again.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from maploop.vectors.features import ReadReport
-from maploop.vectors.geometry import MAX_CROSSINGS, Geometries, geometry_types, on_earth, repair_polygons, tangled
+from maploop.vectors.geometry import (
+    MAX_CROSSINGS,
+    Geometries,
+    geometry_types,
+    on_earth,
+    repair_polygons,
+    tangled,
+)
 from maploop.vectors.geometry.kinds import single_parts
+from maploop.vectors.geometry.repair import as_one
 
 MAX_VERTICES = 10_000
 HOPELESS_VERTICES = 1_000_000
@@ -121,6 +133,42 @@ def mend(parts: Parts, notes: Notes) -> Parts:
     parts = parts.kept(~flat & ~short)
     parts.geometries = np.asarray(shapely.orient_polygons(parts.geometries), dtype=object)
     return parts
+
+
+def join(parts: Parts, notes: Notes) -> Parts:
+    """Several polygons or lines of one row and class -> one feature; several points stay features of their own.
+
+    Parts that overlap or share a side become one. Order kept.
+    """
+    several = (parts.rows[1:] == parts.rows[:-1]) & (parts.types[1:] != "point")
+    if not several.any():
+        return parts
+    groups: dict[tuple[int, str], list[int]] = {}
+    repeated = np.isin(parts.rows, parts.rows[1:][several]) & (parts.types != "point")
+    for place in np.flatnonzero(repeated).tolist():
+        groups.setdefault((int(parts.rows[place]), str(parts.class_names[place])), []).append(place)
+    kept = np.ones(len(parts.rows), dtype=np.bool_)
+    for (row, _), places in groups.items():
+        joined = _joined(parts.geometries[places], row, notes) if len(places) > 1 else parts.geometries[places[0]]
+        kept[places[1:]] = False
+        kept[places[0]] = joined is not None
+        parts.geometries[places[0]] = joined
+    return parts.kept(kept)
+
+
+def _joined(parts: Geometries, row: int, notes: Notes) -> BaseGeometry | None:
+    """Valid parts of one type as one valid geometry; None when they are too many or lie across each other."""
+    count = int(shapely.get_num_coordinates(parts).sum())
+    if count > MAX_VERTICES:
+        reason = f"its {len(parts):,} parts have {count:,} vertices, more than {MAX_VERTICES:,}: make each part a row"
+        notes.leave_out(row, reason)
+        return None
+    whole = as_one(parts)
+    if whole is None:
+        notes.leave_out(row, f"its {len(parts):,} parts cross more than {MAX_CROSSINGS:,} times")
+    elif shapely.get_num_geometries(whole) < len(parts):
+        notes.repair(row, "parts that overlap made one")
+    return whole
 
 
 def _simplified(parts: Parts, notes: Notes) -> Parts:

@@ -28,8 +28,9 @@ class SkippedRow(TypedDict):
 class FeatureTable:
     """Checked features, one entry a feature in every column, in the order of the file.
 
-    rows            0-based row in the source; repeated when a multi-geometry was split into its parts
-    geometries      shapely Polygon (outer ring counter-clockwise), LineString or Point: valid, 2D, EPSG:4326, x, y
+    rows            0-based row in the source; repeated for several points, and for parts of several geometry types
+    geometries      shapely Polygon or MultiPolygon (outer rings counter-clockwise), LineString or MultiLineString, or
+                    Point: valid, 2D, EPSG:4326, x, y
     class_names     names as the project spells them
     scores          0 to 1; nan where the source has none
     properties      the source's fields as bounded text, never to be shown as HTML; parts of one row share theirs

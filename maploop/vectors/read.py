@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maploop.errors import VectorError
 from maploop.imagery.tilemath import Tile
 from maploop.vectors import fields
-from maploop.vectors.check import Notes, Parts, leave_out, mend, take_apart
+from maploop.vectors.check import Notes, Parts, join, leave_out, mend, take_apart
 from maploop.vectors.features import FeatureTable, ReadReport
 from maploop.vectors.formats.documents import read_json
 from maploop.vectors.formats.geoparquet import read_geoparquet
@@ -58,7 +58,7 @@ def read_features(
             notes.leave_out(row, reason)
         parts = take_apart(source.geometries, notes)
         parts = _classified(parts, source, _Choice(path, classes, names, class_name, class_field), notes)
-        parts = mend(parts, notes)
+        parts = join(mend(parts, notes), notes)
         scores = _scores(source, names, score_field, path, notes)
         rows = parts.rows.tolist()
         texts = {row: fields.as_texts(source.properties[row]) for row in dict.fromkeys(rows)}

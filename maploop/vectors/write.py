@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import geopandas
 import pyogrio
+import shapely
 
 from maploop.errors import VectorError
 from maploop.vectors.formats.ogr import first_line
@@ -26,10 +27,11 @@ _FIXED_TIME = "2000-01-01T00:00:00Z"  # GeoPackage stores when it was last chang
 
 
 def write_features(frame: geopandas.GeoDataFrame, path: Path | str, format: VectorFormat) -> None:
-    """Write single polygons, lines and points with their columns to a new file, or in place of an old one.
+    """Write polygons, lines and points with their columns to a new file, or in place of an old one.
 
     `frame` may be in any CRS; files are EPSG:4326, GeoJSON as in RFC 7946 with 8 decimals (a millimetre). A GeoPackage
-    gets a layer for each geometry type. Raises VectorError; what was at `path` is then untouched.
+    gets a layer for each geometry type; one in which a feature has several parts holds multi-geometries. Raises
+    VectorError; what was at `path` is then untouched.
     """
     path = Path(path)
     if format not in get_args(VectorFormat):
@@ -62,14 +64,20 @@ def _write_geopackage(frame: geopandas.GeoDataFrame, path: Path) -> None:
     present = [name for name in _LAYERS if (types == name).any()] or ["polygon"]
     for geometry_type in present:
         layer, ogr_type = _LAYERS[geometry_type]
+        several = _has_several_parts(frame[types == geometry_type])
         pyogrio.write_dataframe(
             frame[types == geometry_type],
             path,
             driver="GPKG",
             layer=layer,
-            geometry_type=ogr_type,
-            promote_to_multi=False,
+            geometry_type=f"Multi{ogr_type}" if several else ogr_type,
+            promote_to_multi=several,
         )
+
+
+def _has_several_parts(frame: geopandas.GeoDataFrame) -> bool:
+    """Whether a feature has several parts: the layer is then one of multi-geometries, as QGIS wants it."""
+    return bool((shapely.get_num_geometries(frame.geometry.to_numpy()) > 1).any())
 
 
 def _write_geoparquet(frame: geopandas.GeoDataFrame, path: Path) -> None:
@@ -79,7 +87,14 @@ def _write_geoparquet(frame: geopandas.GeoDataFrame, path: Path) -> None:
 def _write_flatgeobuf(frame: geopandas.GeoDataFrame, path: Path) -> None:
     types = set(geometry_types(frame.geometry.to_numpy()).tolist())
     ogr_type = _LAYERS[types.pop()][1] if len(types) == 1 else "Unknown"
-    pyogrio.write_dataframe(frame, path, driver="FlatGeobuf", geometry_type=ogr_type, promote_to_multi=False)
+    several = ogr_type != "Unknown" and _has_several_parts(frame)
+    pyogrio.write_dataframe(
+        frame,
+        path,
+        driver="FlatGeobuf",
+        geometry_type=f"Multi{ogr_type}" if several else ogr_type,
+        promote_to_multi=several,
+    )
 
 
 _WRITERS: dict[VectorFormat, Any] = {

@@ -64,6 +64,8 @@ def json_of_geometries(geometries: Geometries) -> list[dict[str, Any] | None]:
     rounded = as_geometries(shapely.orient_polygons(rounded))
     types = geometry_types(rounded)
     objects: list[dict[str, Any] | None] = [None] * len(rounded)
+    several = shapely.get_type_id(rounded) >= shapely.GeometryType.MULTIPOINT
+    types[several] = ""
     for row in np.flatnonzero((types == "") & ~shapely.is_missing(rounded)).tolist():
         objects[row] = shapely.geometry.mapping(rounded[row])
     for geometry_type, kind in (("polygon", "Polygon"), ("line", "LineString"), ("point", "Point")):

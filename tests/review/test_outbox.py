@@ -167,3 +167,16 @@ def test_a_clock_that_jumps_back_does_not_change_what_was_done_last(
     set_clock_back(monkeypatch)
     ground.send("anna", second)
     assert ground.open("anna", latest=True)["latest"]["id"] == second["id"]
+
+
+def test_a_feature_of_several_parts_is_corrected_as_one(ground: Ground) -> None:
+    ground.deck("anna", tile=TILE)
+    west, south, east, north = FIRST.bounds
+    step = (east - west) / 10
+    parts = shapely.MultiPolygon([shapely.box(west + step * k, south, west + step * (k + 0.5), north) for k in (1, 3)])
+    sent = {"type": "MultiPolygon", "coordinates": [geojson(part)["coordinates"] for part in parts.geoms]}
+    entry = decision(TILE, ground.features[TILE][0], "correct", geometry=sent)
+    assert ground.send("anna", entry)["stored"] == [entry["id"]]
+    shown = ground.feature("anna", TILE, ground.features[TILE][0])
+    assert shown["geometry"]["type"] == "MultiPolygon"
+    assert shapely.from_geojson(str(shown["geometry"]).replace("'", '"')).equals(parts)

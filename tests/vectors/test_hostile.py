@@ -47,6 +47,7 @@ def check(table: FeatureTable, report: ReadReport) -> None:
     assert not shapely.is_empty(table.geometries).any()
     assert not shapely.has_z(table.geometries).any()
     kinds = {"Polygon": "polygon", "LineString": "line", "Point": "point"}
+    kinds |= {"MultiPolygon": "polygon", "MultiLineString": "line"}
     assert all(
         CLASSES[name] == kinds[item.geom_type] for name, item in zip(table.class_names, table.geometries, strict=True)
     )

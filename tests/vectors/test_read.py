@@ -193,22 +193,26 @@ def test_rows_that_cannot_go_in_are_skipped_with_their_reason(
     assert reasons[9] == "it is not a GeoJSON Feature"
 
 
-def test_a_bowtie_becomes_its_two_triangles(write_json: WriteJson, make_feature: Feature, classes: Classes) -> None:
+def test_a_bowtie_becomes_one_feature_of_its_two_triangles(
+    write_json: WriteJson, make_feature: Feature, classes: Classes
+) -> None:
     table, report = read_features(write_json(make_feature(SQUARE), make_feature(BOWTIE)), classes=classes)
-    assert table.rows.tolist() == [0, 1, 1]
+    assert table.rows.tolist() == [0, 1]
+    assert shapely.get_num_geometries(table.geometries).tolist() == [1, 2]
     assert shapely.is_valid(table.geometries).all()
     assert report.repaired == [{"row": 1, "how": "self-intersection repaired, 2 parts"}]
 
 
-def test_multi_geometries_and_collections_are_split_into_parts_that_fit(
+def test_multi_geometries_stay_one_feature_and_of_collections_the_parts_that_fit_are_read(
     write_json: WriteJson, make_feature: Feature, classes: Classes
 ) -> None:
     two = shapely.MultiPolygon([SQUARE, shapely.box(32.7, 0.3, 32.8, 0.4)])
     nested = shapely.GeometryCollection([POINT, shapely.GeometryCollection([SQUARE, LINE])])
     path = write_json(make_feature(two, **{"class": "building"}), make_feature(nested, **{"class": "building"}))
     table, report = read_features(path, classes=classes)
-    assert table.rows.tolist() == [0, 0, 1]
-    assert set(shapely.get_type_id(table.geometries)) == {shapely.GeometryType.POLYGON}
+    assert table.rows.tolist() == [0, 1]
+    assert table.geometries[0].equals(two)
+    assert table.geometries[1].equals(SQUARE)
     assert report.skipped == []
     assert [entry["row"] for entry in report.repaired] == [1]
     assert "left out 2 parts" in report.repaired[0]["how"]

@@ -46,11 +46,13 @@ def test_coco_polygons_boxes_and_keypoints_land_on_their_tile(write_json: WriteJ
     )
     table, report = read_features(write_json(document=document, name="coco.json"), classes=classes)
     assert (report.read, report.skipped) == (4, [])
-    assert table.rows.tolist() == [0, 1, 2, 2, 3]
-    assert list(table.class_names) == ["building"] * 4 + ["tap"]
-    for place in (0, 1, 2):
+    assert table.rows.tolist() == [0, 1, 2, 3]
+    assert list(table.class_names) == ["building"] * 3 + ["tap"]
+    for place in (0, 1):
         assert in_pixels(table.geometries[place]).equals_exact(BOX, 1e-4, normalize=True)
-    assert in_pixels(table.geometries[4]).equals_exact(shapely.Point(5, 6), 1e-4)
+    triangle = shapely.Polygon([(200, 200), (220, 200), (220, 230)])
+    assert in_pixels(table.geometries[2]).equals_exact(shapely.MultiPolygon([BOX, triangle]), 1e-4, normalize=True)
+    assert in_pixels(table.geometries[3]).equals_exact(shapely.Point(5, 6), 1e-4)
     assert table.scores[0] == 0.75
     assert table.properties[0]["image"] == IMAGE["file_name"]
 

@@ -33,12 +33,17 @@ class Change:
         self._last = 0
 
     def add(self, geometry: BaseGeometry, tags: dict[str, str]) -> None:
-        """Take in a polygon, line or point (EPSG:4326)."""
+        """Take in a polygon, line or point (EPSG:4326).
+
+        Polygons of several parts are one multipolygon relation. OSM has no lines of several parts: each is a way of its
+        own with the tags, as for one that is too long.
+        """
         if geometry.geom_type == "Point":
             self._point(geometry, tags)
-        elif geometry.geom_type == "LineString":
-            for nodes in _pieces(self._nodes(geometry)):
-                self._way(nodes, tags)
+        elif shapely.get_dimensions(geometry) == 1:
+            for part in shapely.get_parts(geometry).tolist():
+                for nodes in _pieces(self._nodes(part)):
+                    self._way(nodes, tags)
         else:
             self._polygon(geometry, tags)
 
@@ -47,12 +52,15 @@ class Change:
         self.node_tags[self._node(x, y)] = tags  # a node of its own: two points at one place are two things
 
     def _polygon(self, polygon: BaseGeometry, tags: dict[str, str]) -> None:
-        outline, *holes = (self._nodes(ring) for ring in shapely.get_rings(polygon))
-        if not holes and len(outline) <= MAX_WAY_NODES:
-            self._way(outline, tags)
+        rings = [
+            (self._nodes(ring), "inner" if place else "outer")
+            for part in shapely.get_parts(polygon).tolist()
+            for place, ring in enumerate(shapely.get_rings(part))
+        ]
+        if len(rings) == 1 and len(rings[0][0]) <= MAX_WAY_NODES:
+            self._way(rings[0][0], tags)
             return
-        members = [(self._way(nodes, {}), "outer") for nodes in _pieces(outline)]
-        members += [(self._way(nodes, {}), "inner") for hole in holes for nodes in _pieces(hole)]
+        members = [(self._way(nodes, {}), role) for ring, role in rings for nodes in _pieces(ring)]
         self.relations.append((self._next(), members, {"type": "multipolygon", **tags}))
 
     def _nodes(self, geometry: BaseGeometry) -> list[int]:

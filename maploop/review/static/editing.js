@@ -1,5 +1,6 @@
 /** Correcting an outline: its vertices with Leaflet.draw's handles, or the whole of it by mouse and arrows. */
 
+import { partsOf, together } from "./geometry.js";
 import { shape } from "./layers.js";
 
 const NUDGES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -10,7 +11,10 @@ const handle = () => L.divIcon({ className: "maploop-handle", iconSize: [12, 12]
  * @typedef {import("./types.js").Geometry} Geometry
  */
 
-/** Vertices: drag one, drag a middle to make one, click one to remove it. Holes have handles too. */
+/**
+ * Vertices: drag one, drag a middle to make one, click one to remove it. Holes have handles too. Leaflet.draw cannot edit
+ * a layer of several parts, so that each part is a layer of its own; kept together, they are one feature again.
+ */
 export class VertexEditing {
   hint = "Drag a vertex or a middle; click a vertex to remove it";
 
@@ -38,7 +42,7 @@ export class VertexEditing {
   /** @param {string} colour */
   paint(colour) {
     this.colour = colour;
-    this.layer.setStyle({ color: colour });
+    for (const layer of this.layers) layer.setStyle({ color: colour });
   }
 
   /** What was done so far, to go on from after a reload. */
@@ -61,19 +65,28 @@ export class VertexEditing {
   }
 
   end() {
-    this.layer.editing.disable();
-    this.layer.remove();
+    for (const layer of this.layers) {
+      layer.editing.disable();
+      layer.remove();
+    }
   }
 
   #begin(geometry) {
-    this.layer = shape(geometry, { ...shapingStyle(this.colour), poly: { allowIntersection: true, icon: handle() } });
-    this.layer.addTo(this.map);
-    this.layer.on("edit", () => {
-      this.past.push(toGeometry(this.layer));
-      this.changed();
-    });
-    if (geometry.type === "Polygon") this.layer.editing.latlngs = this.layer.getLatLngs(); // handles for the holes, too
-    this.layer.editing.enable();
+    this.layers = partsOf(geometry).map((part) => this.#layer(part));
+    for (const layer of this.layers) {
+      layer.on("edit", () => {
+        this.past.push(together(this.layers.map(toGeometry)));
+        this.changed();
+      });
+      layer.editing.enable();
+    }
+  }
+
+  #layer(part) {
+    const layer = shape(part, { ...shapingStyle(this.colour), poly: { allowIntersection: true, icon: handle() } });
+    layer.addTo(this.map);
+    if (part.type === "Polygon") layer.editing.latlngs = layer.getLatLngs(); // handles for the holes, too
+    return layer;
   }
 }
 
@@ -202,10 +215,12 @@ export function toGeometry(layer) {
   return { type: "Polygon", coordinates: layer.getLatLngs().map(closed) };
 }
 
-/** Whether a polygon's outer ring properly crosses itself. @param {Geometry} geometry */
-export function crossesItself({ type, coordinates }) {
-  if (type !== "Polygon") return false;
-  const ring = coordinates[0];
+/** Whether the outer ring of a polygon, or of a part, properly crosses itself. @param {Geometry} geometry */
+export function crossesItself(geometry) {
+  return partsOf(geometry).some(({ type, coordinates }) => type === "Polygon" && ringCrossesItself(coordinates[0]));
+}
+
+function ringCrossesItself(ring) {
   const side = ([ax, ay], [bx, by], [cx, cy]) => Math.sign((bx - ax) * (cy - ay) - (by - ay) * (cx - ax));
   for (let i = 0; i + 1 < ring.length; i += 1) {
     for (let j = i + 2; j + 1 < ring.length; j += 1) {

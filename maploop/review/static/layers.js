@@ -4,7 +4,7 @@
  */
 
 import { make } from "./dom.js";
-import { positions } from "./tile.js";
+import { partsOf, positions } from "./geometry.js";
 
 /** Line patterns and signs of the verdicts: told apart without any colour. */
 const LOOKS = {
@@ -150,7 +150,7 @@ export class FeatureLayers {
   }
 
   #sign(feature, sign, verdict) {
-    const place = feature.geometry.type === "Polygon" ? "" : " is-beside"; // on top of a point it would hide it
+    const place = isArea(feature.geometry) ? "" : " is-beside"; // on top of a point it would hide it
     const element = make("span", { class: `maploop-sign is-${verdict}${place}`, text: sign });
     const icon = L.divIcon({ html: element, className: "maploop-sign-anchor", iconSize: [0, 0] });
     return L.marker(middle(feature.geometry), { icon, pane: "maploop-sign", interactive: false, keyboard: false }).addTo(this.map);
@@ -161,20 +161,32 @@ export class FeatureLayers {
 export function shape(geometry, style) {
   const exact = { smoothFactor: 0, noClip: true, ...style };
   if (geometry.type === "Point") return L.circleMarker(latLng(geometry.coordinates), { radius: POINT_RADIUS, ...exact });
-  if (geometry.type === "LineString") return L.polyline(geometry.coordinates.map(latLng), { ...exact, fill: false });
-  return L.polygon(geometry.coordinates.map((ring) => ring.map(latLng)), exact);
+  const parts = partsOf(geometry).map(({ coordinates }) => coordinates);
+  if (!isArea(geometry)) {
+    const lines = parts.map((line) => line.map(latLng));
+    return L.polyline(lines.length === 1 ? lines[0] : lines, { ...exact, fill: false });
+  }
+  const polygons = parts.map((rings) => rings.map((ring) => ring.map(latLng)));
+  return L.polygon(polygons.length === 1 ? polygons[0] : polygons, exact);
 }
+
+const isArea = ({ type }) => type === "Polygon" || type === "MultiPolygon";
 
 const latLng = ([x, y]) => L.latLng(y, x);
 
 function extent(geometry) {
   const points = positions(geometry);
   const span = (axis) => Math.max(...points.map((point) => point[axis])) - Math.min(...points.map((point) => point[axis]));
-  return geometry.type === "Polygon" ? span(0) * span(1) : 0; // lines and points always lie on top
+  return isArea(geometry) ? span(0) * span(1) : 0; // lines and points always lie on top
 }
 
-/** Where a sign sits: on a point, on a line's middle vertex, in a polygon's centre of mass. */
-function middle(geometry) {
+/** Where a sign sits: on a point, on a line's middle vertex, in a polygon's centre of mass; of parts, the widest. */
+function middle(whole) {
+  const width = (part) => {
+    const [xs, ys] = [0, 1].map((axis) => positions(part).map((point) => point[axis]));
+    return Math.max(...xs) - Math.min(...xs) + Math.max(...ys) - Math.min(...ys);
+  };
+  const [geometry] = partsOf(whole).sort((one, other) => width(other) - width(one));
   if (geometry.type === "Point") return latLng(geometry.coordinates);
   if (geometry.type === "LineString") return latLng(geometry.coordinates[geometry.coordinates.length >> 1]);
   const ring = geometry.coordinates[0];

@@ -1,6 +1,7 @@
 /** One tile under review: its features, the one to look at, and what deciding does to them. Pure: no map, no page. */
 
 import { newId } from "./dom.js";
+import { positions } from "./geometry.js";
 
 /**
  * @typedef {import("./types.js").Feature} Feature
@@ -211,12 +212,6 @@ export function wantedVerdict({ status }) {
 function snapshot({ verdict, reason, standing, decidedBy, class: name, geometry, predicted }) {
   const asPredicted = predicted && JSON.stringify(predicted.geometry) === JSON.stringify(geometry);
   return { verdict, reason, standing, decidedBy, class: name, geometry: asPredicted ? null : geometry };
-}
-
-/** All positions of a geometry. @param {import("./types.js").Geometry} geometry @returns {number[][]} */
-export function positions({ type, coordinates }) {
-  if (type === "Point") return [coordinates];
-  return type === "LineString" ? coordinates : coordinates.flat();
 }
 
 /** West, south, east, north. @param {import("./types.js").Geometry} geometry */

@@ -1,6 +1,6 @@
 /** Whether a shape touches a tile, as the server will ask: a box of longitudes and latitudes. Pure. */
 
-import { positions } from "./tile.js";
+import { positions } from "./geometry.js";
 
 /** @param {import("./types.js").Geometry} geometry @param {number[]} bounds  west, south, east, north */
 export function touchesTile(geometry, bounds) {

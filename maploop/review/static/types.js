@@ -3,7 +3,8 @@
  *
  * @typedef {"accept" | "correct" | "reject" | "add" | "unsure"} Verdict
  * @typedef {"not_there" | "duplicate" | "wrong_class" | "bad_imagery"} Reason
- * @typedef {{type: "Polygon" | "LineString" | "Point", coordinates: any}} Geometry  EPSG:4326, x before y
+ * @typedef {{type: "Polygon" | "LineString" | "Point" | "MultiPolygon" | "MultiLineString", coordinates: any}} Geometry
+ *           EPSG:4326, x before y
  *
  * @typedef {object} Feature
  * @property {number | string} id        a string when a person added it: the id of that decision

@@ -24,6 +24,8 @@ _NAME_OF_CODE = np.full(len(shapely.GeometryType), "", dtype=object)
 for _name, _code in _SINGLE.items():
     _NAME_OF_CODE[_code] = _name
 _NAME_OF_CODE[int(shapely.GeometryType.LINEARRING)] = "line"
+_NAME_OF_CODE[int(shapely.GeometryType.MULTIPOLYGON)] = "polygon"
+_NAME_OF_CODE[int(shapely.GeometryType.MULTILINESTRING)] = "line"
 
 
 def as_geometries(items: object) -> Geometries:
@@ -32,7 +34,10 @@ def as_geometries(items: object) -> Geometries:
 
 
 def geometry_types(geometries: Geometries) -> NDArray[np.object_]:
-    """The `GeometryType` of each single geometry, as text; empty text for None, multi-geometries and collections."""
+    """The `GeometryType` of each geometry, as text: that of its parts for several polygons or lines.
+
+    Empty text for None, several points and collections. A point class takes one position a feature.
+    """
     codes = shapely.get_type_id(geometries)  # -1 for None, which is the last code: a collection
     return cast("NDArray[np.object_]", _NAME_OF_CODE[codes])
 

@@ -10,7 +10,7 @@ from maploop.errors import InputError
 from maploop.imagery.tilemath import MAX_LATITUDE
 from maploop.vectors.geometry.crossings import MAX_CROSSINGS, tangled
 from maploop.vectors.geometry.kinds import MAX_LONGITUDE, GeometryType, as_geometries
-from maploop.vectors.geometry.repair import repair_polygons
+from maploop.vectors.geometry.repair import as_one, repair_polygons
 
 _GEOJSON: dict[GeometryType, tuple[str, int]] = {  # name, and lists around a position
     "polygon": ("Polygon", 2),
@@ -22,24 +22,35 @@ _GEOJSON: dict[GeometryType, tuple[str, int]] = {  # name, and lists around a po
 def parse_geojson_geometry(obj: object, geometry_type: GeometryType, *, max_vertices: int = 2000) -> BaseGeometry:
     """Check a GeoJSON geometry from outside -> one valid, 2D, EPSG:4326 geometry of the type, rings closed.
 
-    A Multi geometry with one part is that part. A polygon that crosses itself is repaired if one part remains; outer
-    rings come back counter-clockwise. Raises InputError.
+    Several polygons or lines are one feature of several parts; a Multi geometry with one part is that part. A polygon
+    that crosses itself is repaired if one part remains, and parts that overlap become one; outer rings come back
+    counter-clockwise. Raises InputError.
     """
     expected, depth = _GEOJSON[geometry_type]
     if not isinstance(obj, Mapping) or not isinstance(obj.get("type"), str):
         msg = f"{_short(obj)} is not a GeoJSON geometry: it needs a type and coordinates."
         raise InputError(msg)
     kind, coordinates = obj["type"], obj.get("coordinates")
+    positions = _Positions(expected, max_vertices)
     if kind == f"Multi{expected}" and isinstance(coordinates, list):
-        if len(coordinates) != 1:
+        if geometry_type == "point" and len(coordinates) > 1:
             msg = f"The {kind} has {len(coordinates)} parts: send each part as a feature of its own."
             raise InputError(msg)
-        kind, coordinates = expected, coordinates[0]
+        checked = positions.read(coordinates, depth + 1)
+        return _one_feature([_one_valid(_build(expected, part), geometry_type) for part in checked], geometry_type)
     if kind != expected:
         msg = f"{_short(kind)} is not the geometry of a {geometry_type}: send a GeoJSON {expected}."
         raise InputError(msg)
-    checked = _Positions(expected, max_vertices).read(coordinates, depth)
-    return _one_valid(_build(expected, checked), geometry_type)
+    return _one_valid(_build(expected, positions.read(coordinates, depth)), geometry_type)
+
+
+def _one_feature(parts: list[BaseGeometry], geometry_type: GeometryType) -> BaseGeometry:
+    """Valid parts of one type as one valid geometry. Raises InputError."""
+    whole = as_one(as_geometries(parts))
+    if whole is None:
+        msg = f"The parts of the {geometry_type} cross more than {MAX_CROSSINGS:,} times: draw it anew."
+        raise InputError(msg)
+    return whole
 
 
 class _Positions:

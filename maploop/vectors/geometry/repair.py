@@ -1,11 +1,14 @@
-"""How invalid polygons are made valid."""
+"""How invalid polygons are made valid, and several parts one feature."""
+
+from typing import cast
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
-from maploop.vectors.geometry.crossings import tangled
-from maploop.vectors.geometry.kinds import Geometries, as_geometries, geometry_types, single_parts
+from maploop.vectors.geometry.crossings import is_tangled, tangled
+from maploop.vectors.geometry.kinds import Geometries, as_geometries, geometry_types, parts_of_type, single_parts
 
 CRUMB_SHARE = 0.01
 
@@ -25,3 +28,22 @@ def repair_polygons(polygons: Geometries) -> tuple[Geometries, NDArray[np.int64]
     whole = np.bincount(index[kept], weights=areas[kept], minlength=len(polygons))
     kept &= areas >= CRUMB_SHARE * whole[index]
     return parts[kept], index[kept]
+
+
+def as_one(parts: Geometries) -> BaseGeometry | None:
+    """Valid polygons, or lines, as one valid geometry, in their order; None when they cross each other too often.
+
+    Polygons that overlap or share a side become one polygon. Outer rings are counter-clockwise.
+    """
+    if len(parts) == 1:
+        return cast("BaseGeometry", shapely.orient_polygons(parts[0]))
+    if shapely.get_dimensions(parts)[0] == 1:
+        lines = cast("BaseGeometry", shapely.multilinestrings(parts))
+        return None if is_tangled(lines) else lines
+    whole = cast("BaseGeometry", shapely.multipolygons(parts))
+    if is_tangled(whole):
+        return None
+    if not whole.is_valid:
+        flat = parts_of_type(shapely.union_all(parts), "polygon")
+        whole = flat[0] if len(flat) == 1 else cast("BaseGeometry", shapely.multipolygons(flat))
+    return shapely.orient_polygons(whole)

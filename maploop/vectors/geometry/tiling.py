@@ -17,12 +17,15 @@ _BORDER = 1e-6  # of a tile: what rounding may add; less than a tenth of a milli
 
 
 def clip_to_tile(geometry: BaseGeometry, tile: Tile) -> list[BaseGeometry]:
-    """The parts of one valid polygon, line or point inside a tile, of the same type, polygons counter-clockwise.
+    """The parts of one valid polygon, line or point inside a tile, single ones of its type, polygons counter-clockwise.
 
+    A feature of several parts is cut part by part.
     A part made by the cut is dropped as a sliver when it is below 2 x 2 pixels (a line: 2 pixels) of the tile drawn 512
     pixels wide, and small beside the feature: below half of an even share among the tiles it may touch. So every
     feature keeps a part in at least one tile.
     """
+    if shapely.get_num_geometries(geometry) > 1:
+        return [cut for part in shapely.get_parts(geometry).tolist() for cut in clip_to_tile(part, tile)]
     square = tile.polygon
     if square.covers(geometry):
         return [geometry]
