@@ -19,6 +19,7 @@ from maploop.cli_models import model_app
 from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
 from maploop.cli_predict import predict
+from maploop.cli_store import backup, restore, upgrade, verify
 from maploop.cli_threshold import threshold_app
 from maploop.cli_tuning import tune, tuning_app
 from maploop.errors import InputError, MaploopError
@@ -49,6 +50,10 @@ app.command("evaluate")(evaluate)
 app.command("predict")(predict)
 app.command("promote")(promote)
 app.command("tune")(tune)
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("verify")(verify)
+app.command("upgrade")(upgrade)
 app.add_typer(tuning_app, name="tuning")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage, GeoParquet, Shapefile, COCO, ...")]

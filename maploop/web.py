@@ -38,6 +38,7 @@ from maploop.review.opening import open_tile
 from maploop.review.outbox import store_outbox
 from maploop.review.wire import parse_open, read_entries
 from maploop.settings import get_settings
+from maploop.store.health import OK, HealthCheck
 
 MAX_BODY_BYTES = 4_000_000
 TILE_MAX_AGE_SECONDS = 3600
@@ -63,6 +64,7 @@ Handler = Callable[[Grant, bytes], "Future[Answer]"]
 def routes() -> list[BaseRoute]:
     """All routes, for `st.App(routes=...)`."""
     return [
+        Route("/api/health", _health, methods=["GET"]),
         Route("/api/review/open", _posted(_open), methods=["POST"]),
         Route("/api/review/outbox", _posted(_outbox), methods=["POST"]),
         Route("/api/review/token", _posted(_token), methods=["POST"]),
@@ -168,6 +170,20 @@ def _token(grant: Grant, _body: bytes) -> "Future[Answer]":
     answer: Future[Answer] = Future()
     answer.set_result({"token": issue_token(grant), "expiresIn": LIFETIME_SECONDS})
     return answer
+
+
+@lru_cache(maxsize=4)
+def _health_check(url: str) -> HealthCheck:
+    return HealthCheck(_writer(url))
+
+
+async def _health(_request: Request) -> Response:
+    """Whether decisions can be stored right now, found out by writing: for monitors, which need no token."""
+    try:
+        state = await run_in_threadpool(lambda: _health_check(get_settings().database).state())
+    except DatabaseError as error:  # it cannot even be opened
+        state = error.kind or "failing"
+    return _json({"status": state}, 200 if state == OK else 503)
 
 
 async def _tile(request: Request) -> Response:

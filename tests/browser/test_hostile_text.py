@@ -13,7 +13,7 @@ from maploop.quality.audits import finish_audit
 from tests.browser.conftest import AppServer, Record, until_at_rest
 from tests.browser.review_ground import Ground, lay
 from tests.browser.review_map import ReviewMap
-from tests.builders import a_decision, a_person, a_sample
+from tests.builders import a_decision, a_person, a_sample, let_names_change
 
 HOSTILE = "<img src=x onerror=window.owned=1>"
 MARKDOWN = "![x](http://evil.example/x.png) [click](javascript:window.owned=1)"
@@ -36,6 +36,7 @@ def ground(app_server: AppServer) -> Ground:
     )
     with ground.database.write() as connection:
         anna, worker, other = (a_person(connection, name) for name in ("anna", HOSTILE, MARKDOWN))
+        let_names_change(connection, "model")
         connection.execute(update(Model).values(name=f"{HOSTILE} {MARKDOWN}"[:99]))
         connection.execute(update(Imagery).values(licence=HOSTILE))
         tiles = {"total": 1, "train": 1, "validation": 0, "test": 0}

@@ -16,7 +16,7 @@ from maploop.predict.models import add_model
 from maploop.project import ProjectView
 from pages import links
 from pages.comparing import making
-from tests.builders import a_person, a_project, a_tile
+from tests.builders import a_person, a_project, a_tile, let_names_change
 from tests.compare.ground import Town
 from tests.compare.test_thresholds import Street
 
@@ -304,6 +304,7 @@ def test_rounds_tell_what_people_did_with_each_models_predictions(town: Town) ->
 
 def test_hostile_names_stay_text(town: Town) -> None:
     with town.database.write() as connection:
+        let_names_change(connection, "model", "class")
         connection.execute(update(Model).where(Model.name == "tuned").values(name=EVIL))
         connection.execute(update(FeatureClass).where(FeatureClass.name == "building").values(name=EVIL))
         connection.execute(update(Project).values(name=EVIL))

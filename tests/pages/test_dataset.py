@@ -19,6 +19,7 @@ from maploop.dataset.datasets import list_datasets
 from maploop.dataset.shelf import shelve, stored_exports
 from maploop.imagery.source import describe
 from pages import common
+from tests.builders import let_names_change
 from tests.dataset.ground import FIRST, Ground, furnish, lay_ground, on_tile
 
 PAGE = str(Path(common.__file__).parent / "dataset.py")
@@ -138,6 +139,8 @@ def test_a_failed_export_says_why_and_leaves_the_page_usable(ground: Ground, tmp
 
 def test_names_of_people_are_text_wherever_they_are_shown(ground: Ground) -> None:
     hostile = "<img src=x onerror=alert(1)> ![a](http://example.org/a.png)"
+    with ground.database.write() as connection:
+        let_names_change(connection, "class")
     ground.change(update(FeatureClass).where(FeatureClass.name == "tree").values(name=hostile))
     ground.change(update(Imagery).values(location=f"/x/{hostile}", may_train=False))
     app = page()

@@ -15,7 +15,7 @@ from maploop.errors import ConflictError, InputError, NotFoundError
 from maploop.project import load_project
 from maploop.report.document import Kind, written
 from maploop.report.remaking import kept_ids, remade, report_of
-from tests.builders import a_decision, a_prediction, a_tile
+from tests.builders import a_decision, a_prediction, a_tile, let_names_change
 from tests.compare.ground import GUESSED, Town
 from tests.report.test_document import EVIL, Tags
 
@@ -96,6 +96,7 @@ def test_ids_that_are_not_there_or_not_of_one_comparison_are_named(town: Town) -
 
 def test_names_in_a_report_are_text(town: Town) -> None:
     with town.database.write() as connection:
+        let_names_change(connection, "model", "class")
         connection.execute(update(Model).where(Model.name == "tuned").values(name=EVIL))
         connection.execute(update(FeatureClass).where(FeatureClass.name == "building").values(name=EVIL))
     with town.database.read() as connection:

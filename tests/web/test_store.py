@@ -1,14 +1,18 @@
 """A database that is gone, full or busy under the app: decisions are refused in words, with a code for the browser."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from db.models import Store
 from maploop.access import Grant, issue_token
 from maploop.database import open_database
+from maploop.store import health
 from maploop.web import routes
 from tests.review.ground import decision, lay_ground
 
@@ -58,3 +62,40 @@ def test_a_disk_that_takes_no_more_is_told_apart_from_a_busy_one(
     ]
     answer = client.post("/api/review/outbox", json={"entries": entries})
     assert (answer.status_code, answer.json()["code"]) == (503, code)
+
+
+def test_health_is_found_out_by_writing_and_told_to_anybody_in_one_word(
+    client: TestClient, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "FRESH_SECONDS", -1)  # every time anew
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.2)
+    stranger = TestClient(client.app)
+
+    def answered() -> tuple[int, dict[str, str]]:
+        answer = stranger.get("/api/health")
+        return answer.status_code, answer.json()
+
+    assert answered() == (200, {"status": "ok"})
+    database = open_database(sqlite_url)
+    with database.read() as connection:
+        assert connection.execute(select(Store.checked_at)).scalar_one() is not None
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as elsewhere:
+        elsewhere.execute("BEGIN IMMEDIATE")
+        assert answered() == (503, {"status": "busy"})
+        elsewhere.execute("ROLLBACK")
+    assert answered() == (200, {"status": "ok"})
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    path.rename(path.with_name("away.sqlite"))
+    assert answered() == (503, {"status": "gone"})
+
+
+def test_health_asked_often_writes_seldom(
+    client: TestClient, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "FRESH_SECONDS", 3600)
+    answers = []
+    for _ in range(20):
+        client.get("/api/health")
+        with open_database(sqlite_url).read() as connection:
+            answers.append(connection.execute(select(Store.checked_at)).scalar_one())
+    assert len(set(answers)) == 1
