@@ -89,9 +89,7 @@ def test_health_is_found_out_by_writing_and_told_to_anybody_in_one_word(
     assert answered() == (503, {"status": "gone"})
 
 
-def test_health_asked_often_writes_seldom(
-    client: TestClient, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_health_asked_often_writes_seldom(client: TestClient, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "FRESH_SECONDS", 3600)
     answers = []
     for _ in range(20):
