@@ -23,6 +23,7 @@ from maploop.errors import ConflictError, InputError, NotFoundError
 from maploop.review.outbox import store_outbox
 from maploop.review.progress import progress_of
 from tests.builders import PlacedTile, a_claim, a_decision, a_person, a_prediction, a_project, a_tile
+from tests.review.finished import finished_with_something_open
 
 JUDGED, SURE, UNSURE, UNDECIDED = 4, 12, 4, 8  # tiles with verdicts; on each so many; predictions on others
 
@@ -176,6 +177,8 @@ def test_a_tile_finished_with_a_rules_features_is_open_again_without_them(street
         assert connection.execute(select(Tile.status).where(Tile.id == street.open.id)).scalar_one() == "open"
         acts = connection.execute(select(TileEvent.act).where(TileEvent.tile_id == street.open.id)).scalars()
         assert list(acts) == ["reopen"]
+    left_open = finished_with_something_open(street.database)
+    assert street.open.address.x not in {each.x for each in left_open}
 
 
 def test_the_person_may_undo_one_of_them_in_the_review_map(street: Street) -> None:

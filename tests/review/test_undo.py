@@ -1,18 +1,21 @@
 """Undo: by time, across tiles; and no finished tile is left with anything that somebody took back."""
 
 import contextlib
+import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import exists, insert, select
+from sqlalchemy import insert, select
 
-from db.conditions import undecided
 from db.engine import Database
-from db.models import Decision, Feature, Prediction, Run, Tile, TileEvent, TileFeature
+from db.models import Tile, TileFeature
 from maploop.errors import ConflictError
+from maploop.predict.file import import_predictions
 from maploop.quality.acceptance import approve_tile, return_tile
-from maploop.review.progress import FINISHED
+from maploop.review.truth import import_annotations
+from tests.review.finished import finished_with_something_open
 from tests.review.ground import FIRST, Ground, act, decision, geojson, lay_ground, square
 
 TILE = str(FIRST)
@@ -147,31 +150,41 @@ def _next() -> Any:
     return type(FIRST)(FIRST.z, FIRST.x + 1, FIRST.y)
 
 
-def finished_with_something_open(database: Database) -> list[Any]:
-    """Features undecided on finished tiles, but for those that a model predicted only after the tile was finished."""
-    last = (
-        select(TileEvent.stored_at)
-        .where(TileEvent.tile_id == Tile.id, TileEvent.act == "complete")
-        .order_by(TileEvent.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    decided_before = exists().where(Decision.feature_id == Feature.id, Decision.audit_id.is_(None))
-    query = (
-        select(Tile.x, Tile.status, Feature.id)
-        .join(TileFeature, TileFeature.tile_id == Tile.id)
-        .join(Feature, Feature.id == TileFeature.feature_id)
-        .join(Prediction, Prediction.id == Feature.prediction_id)
-        .join(Run, Run.id == Prediction.run_id)
-        .where(Tile.status.in_(FINISHED), undecided(), decided_before | (Run.started_at < last) | last.is_(None))
-    )
-    with database.read() as connection:
-        return list(connection.execute(query).all())
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_no_finished_tile_holds_anything_undecided_after_any_act(ground: Ground, seed: int) -> None:
     story = Story(ground, seed)
     for _ in range(50):
         story.act()
         assert finished_with_something_open(ground.database) == []
+
+
+def write_squares(path: Path, *places: tuple[str, int]) -> Path:
+    """A GeoJSON file of buildings, each a tile and its place there."""
+    shapes = [square(FIRST if tile == TILE else _next(), place) for tile, place in places]
+    features = [
+        {"type": "Feature", "properties": {"class": "building"}, "geometry": geojson(shape)} for shape in shapes
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def test_what_a_newer_model_finds_on_a_finished_tile_waits_for_a_second_look(ground: Ground, tmp_path: Path) -> None:
+    finish(ground, "anna", TILE)
+    ground.send("anna", act(TILE, "release"))
+    found = write_squares(tmp_path / "newer.geojson", (TILE, 0), (TILE, 77), (TILE, 78))
+    import_predictions(ground.database, ground.project, found, model_name="second")
+    assert finished_with_something_open(ground.database) == []
+    deck = ground.deck("anna", tile=TILE)
+    newer = [each for each in deck["features"] if each["verdict"] is None]
+    assert (deck["tile"]["status"], len(newer)) == ("complete", 2)
+    with ground.database.write() as connection, pytest.raises(ConflictError, match="unsure or undecided"):
+        approve_tile(connection, ground.project, FIRST, ground.people["bob"])
+    ground.send("anna", decision(TILE, newer[0]["id"], "reject"))
+    assert finished_with_something_open(ground.database) == []
+    assert "still has 1 undecided" in ground.send("anna", act(TILE, "complete"))["refused"][0]["message"]
+
+
+def test_known_truth_leaves_nothing_open_on_what_it_completes(ground: Ground, tmp_path: Path) -> None:
+    known = write_squares(tmp_path / "known.geojson", (TILE, 0), (TILE, 50), (NEXT, 1))
+    import_annotations(ground.database, ground.project, known, annotator="anna", complete_all=True)
+    assert finished_with_something_open(ground.database) == []

@@ -247,7 +247,7 @@ export class Desk {
       const again = () => this.open(wanted, attempt + 1);
       this.retrying = setTimeout(again, pause);
       this.tell.cover({
-        kind: "error", title: "No connection", text: `${error.message} Trying again by itself; what you decided is kept in this browser.`,
+        kind: "error", title: error.status ? "The server cannot answer now" : "No connection", text: `${error.message} Trying again by itself; what you decided is kept in this browser.`,
         actions: [{ label: "Try now", act: again }],
       });
       return;

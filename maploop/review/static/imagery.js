@@ -11,6 +11,12 @@ export class ImageryStore {
     this.token = token;
     /** @type {Map<string, {image: HTMLImageElement, ready: Promise<boolean>, isReady: boolean}>} */
     this.images = new Map();
+    /** Why images did not come, by key. @type {Map<string, {status: number, text: string}>} */
+    this.troubles = new Map();
+    /** @type {(key: string) => void} an image has come, or it is known why not */
+    this.changed = () => {};
+    /** @type {(key: string) => boolean} whether somebody wants to know why an image does not come */
+    this.isAskedFor = () => false;
     this.queue = [];
     this.running = 0;
   }
@@ -24,12 +30,18 @@ export class ImageryStore {
       const image = new Image(TILE, TILE);
       image.alt = "";
       image.decoding = "sync";
-      image.src = `${this.address}/${key}?token=${encodeURIComponent(this.token())}`;
+      image.src = this.#addressOf(key);
       found = { image, isReady: false, ready: null };
       found.ready = image.decode().then(
-        () => (found.isReady = true),
+        () => {
+          found.isReady = true;
+          this.troubles.delete(key);
+          this.changed(key);
+          return true;
+        },
         () => {
           this.images.delete(key); // asked for again the next time
+          this.#findOutWhy(key);
           return false;
         },
       );
@@ -37,6 +49,43 @@ export class ImageryStore {
     this.images.set(key, found);
     this.#forgetOldest();
     return found;
+  }
+
+  /** How an image stands, without asking for it. @param {string} key @returns {{isReady: boolean, trouble: object | null}} */
+  look(key) {
+    return { isReady: this.images.get(key)?.isReady ?? false, trouble: this.troubles.get(key) ?? null };
+  }
+
+  /** Forget what did not come, so that it is asked for again. */
+  forgetTroubles() {
+    this.troubles.clear();
+  }
+
+  /** The server did not take our token. */
+  get isRefusedToken() {
+    return [...this.troubles.values()].some((each) => each.status === 401);
+  }
+
+  #addressOf(key) {
+    return `${this.address}/${key}?token=${encodeURIComponent(this.token())}`;
+  }
+
+  /** An `<img>` does not say why it failed: the same address by `fetch` does, in words. */
+  async #findOutWhy(key) {
+    this.troubles.set(key, { status: 0, text: "It does not come." });
+    if (!this.isAskedFor(key)) return; // beside the tile, where there may be nothing
+    let trouble = { status: 0, text: "The server does not answer." };
+    try {
+      const answer = await fetch(this.#addressOf(key), { cache: "no-store", priority: "low" });
+      const content = answer.ok ? null : await answer.json().catch(() => null);
+      const text = answer.ok ? "It came damaged." : (content?.error ?? `The server answered ${answer.status} instead of imagery.`);
+      trouble = { status: answer.status, text };
+    } catch {
+      // As it stands: nothing was answered.
+    }
+    if (this.images.get(key)?.isReady) return; // it has come meanwhile
+    this.troubles.set(key, trouble);
+    this.changed(key);
   }
 
   /** Fetch and decode tiles in the background, in this order, instead of what was asked for before. @param {string[]} keys */
@@ -71,6 +120,12 @@ export const ImageryLayer = L.GridLayer.extend({
     this.store = store;
     this.imagery = imagery;
     L.setOptions(this, options);
+  },
+
+  /** Keys of the images in use. */
+  keys() {
+    const coords = Object.values(this._tiles ?? {}).filter((tile) => tile.current).map((tile) => tile.coords);
+    return coords.map((each) => tileKey(this.imagery, { ...each, z: each.z + this.options.zoomOffset }));
   },
 
   createTile(coords, done) {

@@ -60,6 +60,11 @@ export class Outbox {
     return entry;
   }
 
+  /** More than one attempt has failed. */
+  get isStuck() {
+    return this.problem !== "" && this.pauseMs > FIRST_PAUSE_MS;
+  }
+
   /** Entries the server has not answered yet. */
   get waiting() {
     return this.items.filter((item) => !item.refusal).map((item) => item.entry);

@@ -30,10 +30,16 @@ export class Panel {
       make("span", { class: "maploop-figures" }, this.tiles, this.hour),
       make("span", { class: "maploop-state" }, this.save, this.filter, this.help),
     );
-    this.banner = make("div", { class: "maploop-banner", role: "status", hidden: true });
+    /** One banner a subject: a comment or a refusal, imagery that does not come, a server that does not store. */
+    this.banners = { work: null, imagery: null, saving: null };
+    for (const subject of Object.keys(this.banners)) {
+      const name = subject === "work" ? "maploop-banner" : `maploop-alert is-${subject}`;
+      this.banners[subject] = make("div", { class: name, role: "status", hidden: true });
+    }
+    const banners = make("div", { class: "maploop-banners" }, ...Object.values(this.banners));
     this.card = new Card(run);
     this.credit = make("div", { class: "maploop-credit" });
-    this.element = make("div", { class: "maploop-top" }, this.bar, this.banner, this.card.element);
+    this.element = make("div", { class: "maploop-top" }, this.bar, banners, this.card.element);
     document.body.append(this.element, this.credit);
   }
 
@@ -47,6 +53,7 @@ export class Panel {
     else if (about && about.status !== "open") {
       const who = about.finishedBy && about.status !== "returned" ? ` by ${about.finishedBy}` : "";
       chips.push([about.status, `${about.status}${who}`]);
+      if (who && tile.undecided.length) chips.push(["second-look", "second look: predicted since"]);
     }
     if (about?.blind && !audit) chips.push(["blind", "blind test tile: nothing predicted is shown, draw all there is"]);
     if (isFiltered) chips.push(["filter", "filtered"]);
@@ -62,10 +69,13 @@ export class Panel {
     const place = tile?.index ? `${tile.index} of ${total}` : plural(total, "feature");
     const left = total - decided;
     const isBlind = Boolean(tile?.deck.tile.blind && !tile.deck.audit); // "all decided" would sound like all there is
+    const isUnseen = Boolean(tile?.isUnseenByModels);
+    const state = left ? `${left} to decide` : isUnseen ? "no model has looked here" : "all decided";
     this.meter.hidden = !tile || isBlind;
-    write(this.count, tile ? isBlind ? `${place} · drawn by people` : `${place} · ${left ? `${left} to decide` : "all decided"}` : "");
-    this.meter.firstChild.style.transform = `scaleX(${total ? decided / total : tile ? 1 : 0})`;
-    this.meter.classList.toggle("is-full", Boolean(tile) && left === 0);
+    write(this.count, tile ? `${place} · ${isBlind ? "drawn by people" : state}` : "");
+    const share = total ? decided / total : tile && !isUnseen ? 1 : 0;
+    this.meter.firstChild.style.transform = `scaleX(${share})`;
+    this.meter.classList.toggle("is-full", Boolean(tile) && left === 0 && !isUnseen);
     this.meter.setAttribute("aria-valuenow", String(decided));
     this.meter.setAttribute("aria-valuemax", String(total));
   }
@@ -93,13 +103,15 @@ export class Panel {
   /**
    * A line that stays until it is cleared, with buttons; null clears it.
    * @param {{kind: string, text: string, actions?: {label: string, act: () => void}[]} | null} content
+   * @param {"work" | "imagery" | "saving"} [subject]
    */
-  showBanner(content) {
-    this.banner.hidden = content === null;
+  showBanner(content, subject = "work") {
+    const banner = this.banners[subject];
+    banner.hidden = content === null;
     if (content === null) return;
-    this.banner.dataset.kind = content.kind;
+    banner.dataset.kind = content.kind;
     const buttons = (content.actions ?? []).map(({ label, act }) => make("button", { type: "button", text: label, on: { click: act } }));
-    this.banner.replaceChildren(make("span", { text: content.text }), ...buttons);
+    banner.replaceChildren(make("span", { text: content.text }), ...buttons);
   }
 }
 

@@ -9,6 +9,7 @@ import { askFilter, askTile, showHelp } from "./dialogs.js";
 import { make, plural } from "./dom.js";
 import { Frame } from "./frame.js";
 import { History, isEmpty, Preferences, Unfinished } from "./keepsakes.js";
+import { ImageryWatch } from "./imageryWatch.js";
 import { Keys } from "./keys.js";
 import { FeatureLayers } from "./layers.js";
 import { Notices } from "./notices.js";
@@ -23,6 +24,7 @@ import { View } from "./view.js";
 const ACTIVE_MS = 30_000;
 const SETTLE_MS = 350; // a second Enter so soon after a tile came was meant for the one before
 
+const MOSTLY = 0.995; // a tile with fewer pixels than this share of it says so
 const TABS = ["nextUndecided", "previousUndecided"];
 const ALWAYS = ["help", "unsaved", "goTo", "filter", "back", "undo"]; // what needs no tile in sight
 
@@ -74,6 +76,7 @@ export class Review {
     const owner = `${project}/${annotator}`;
     this.classes = new Map(classes.map((each) => [each.name, each]));
     this.progress = null;
+    this.asked = new Set(); // what was asked about before the tile may be finished
     this.deciding = new Deciding(this);
     this.undoing = new Undoing(this);
     this.saving = new Saving(this);
@@ -84,6 +87,7 @@ export class Review {
       refused: (items) => this.saving.refused(items),
     });
     this.view = new View(this.map, addresses.tiles, () => this.api.token);
+    this.imagery = new ImageryWatch(this.view, { changed: () => this.#showImagery(), renewToken: () => this.api.renew() });
     this.layers = new FeatureLayers(this.map, this.classes, (id) => this.#pick(id));
     this.panel = new Panel((name, detail) => this.run(name, detail));
     this.panel.card.setClasses(classes);
@@ -241,6 +245,7 @@ export class Review {
       this.notices.say(`${left.length} still undecided${outside ? `, ${outside} of them outside the filter` : ""}: the tile is not done yet.`, "warning");
       return;
     }
+    if (!tile.isFinished && this.#asksFirst(tile)) return;
     if (!tile.isFinished && tile.audit === null) this.history.pushFinished(tile.address);
     if (!tile.isFinished && this.progress && tile.audit === null) {
       this.progress.tiles.mine += 1;
@@ -250,7 +255,33 @@ export class Review {
     this.desk.finish(Math.round((this.attention.seconds - this.tileSince) * 10) / 10);
   }
 
+  /** What speaks against finishing the tile is asked about once. @returns {boolean} whether it was asked just now */
+  #asksFirst(tile) {
+    const { kind, text } = this.imagery.state;
+    const doubts = { imagery: kind === "missing" ? `The imagery of this tile is not there: ${text}` : "", model: tile.isUnseenByModels && tile.audit === null ? "No model has looked at this tile." : "" };
+    const unasked = Object.keys(doubts).filter((each) => doubts[each] && !this.asked.has(each));
+    for (const each of unasked) this.asked.add(each);
+    if (!unasked.length) return false;
+    this.notices.say(`${unasked.map((each) => doubts[each]).join(" ")} Is it sure that nothing is missing here? Enter again finishes the tile.`, "warning");
+    return true;
+  }
+
   // Showing
+
+  #showImagery() {
+    const { kind, text } = this.imagery.state;
+    this.frame.publish({ imagery: kind });
+    this.view.expectChange();
+    const share = this.tile?.deck.imagery?.share ?? 1;
+    if (kind === "missing") {
+      const actions = this.tile?.deck.imagery ? [{ label: "Try again", act: () => this.imagery.retry() }] : [];
+      this.panel.showBanner({ kind: "imagery", text: `No imagery here: ${text}`, actions }, "imagery");
+    } else if (share < MOSTLY) {
+      this.panel.showBanner({ kind: "imagery", text: `${Math.round((1 - share) * 100)} % of this tile has no pixels: leave that ground alone.` }, "imagery");
+    } else {
+      this.panel.showBanner(null, "imagery");
+    }
+  }
 
   #show(tile, { isBack = false, isRefresh = false, message = "" }) {
     if (message) this.notices.say(message);
@@ -268,6 +299,7 @@ export class Review {
         this.view.show(tile.deck);
         this.tileSince = this.attention.seconds;
         this.shownAt = performance.now();
+        this.asked = new Set();
       }
       this.layers.draw(tile.all, (feature) => tile.isOfInterest(feature));
       tile.currentId ??= isBack ? (this.history.lastFeatureOn(tile) ?? tile.nextOpen()) : tile.nextOpen();
@@ -275,6 +307,7 @@ export class Review {
       this.frame.follow(tile.address, this.configuration.audit);
     }
     this.panel.showTile(tile, !isEmpty(this.settings.filter));
+    this.imagery.watch(tile?.deck ?? null);
     this.#bannerOf(tile);
     this.select(tile?.currentId ?? null);
     const isUnfinished = this.shaping.show(tile);
@@ -334,6 +367,7 @@ export class Review {
   #note(tile, feature) {
     if (!tile || feature) return "";
     if (tile.undecided.length) return `Nothing more that fits the filter; ${plural(tile.undecided.length, "feature")} undecided. Enter goes to the next.`;
+    if (tile.isUnseenByModels) return "No model has looked at this tile. N draws what is there; Enter says that nothing is.";
     return tile.features.size
       ? "Everything is decided. Is anything missing? N draws it; Enter says that nothing is."
       : "Nothing was predicted here. N draws what is missing; Enter says that nothing is.";

@@ -15,6 +15,8 @@ export class Saving {
     const { outbox, panel, frame } = this.review;
     panel.showSaving({ unsaved: outbox.unsaved, refused: outbox.refused.length, problem: outbox.problem, isKept: outbox.shelf.isKept });
     frame.publish({ unsaved: outbox.unsaved });
+    const text = `Not stored yet: ${outbox.problem} Trying again by itself; what you decided is kept in this browser.`;
+    panel.showBanner(outbox.isStuck ? { kind: "refused", text } : null, "saving");
     this.redrawUnsaved?.();
   }
 

@@ -40,6 +40,12 @@ export class TileUnderReview {
     return FINISHED.includes(this.deck.tile.status) && this.touched.size === 0 && this.undecided.length === 0;
   }
 
+  /** No run has covered the tile, and nobody has drawn anything: that there are no features says nothing. */
+  get isUnseenByModels() {
+    const { coveredBy, blind } = this.deck.tile;
+    return coveredBy?.length === 0 && !blind && this.features.size === 0;
+  }
+
   /** The tile is open again; false when it was. */
   reopen() {
     if (!FINISHED.includes(this.deck.tile.status)) return false;

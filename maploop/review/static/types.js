@@ -35,8 +35,9 @@
  *
  * @typedef {object} Deck
  * @property {{address: string, bounds: number[], status: string, comment: string, drawnBy: string,
- *             finishedBy: string | null, coveredBy?: string[], blind?: boolean}} tile
- * @property {{id: number, attribution: string, minZoom: number | null, maxZoom: number | null} | null} imagery
+ *             finishedBy: string | null, coveredBy?: string[], blind?: boolean}} tile   coveredBy: models that looked at it
+ * @property {{id: number, attribution: string, minZoom: number | null, maxZoom: number | null,
+ *             share?: number | null} | null} imagery   share: of the tile that has pixels
  * @property {Feature[]} features
  * @property {{seconds: number, wasHeld: boolean}} claim   wasHeld: by the same person, before this window asked
  * @property {{id: number, done: number, total: number} | null} audit

@@ -71,6 +71,24 @@ export class View {
     this.store.warm(keysInView(this.map, layer, centre, zoom));
   }
 
+  /** What stands above the map is about to change: keep the tile clear of it. */
+  expectChange() {
+    this.shownAt = performance.now();
+  }
+
+  /** Keys of the images that are shown, or should be. @returns {string[]} */
+  shownKeys() {
+    return this.shown?.keys() ?? [];
+  }
+
+  /** Ask for the images again. */
+  reloadImagery() {
+    this.store.forgetTroubles();
+    // Leaflet's own redraw asks for tiles of a broken zoom where the map's is between two.
+    this.shown?.remove();
+    this.shown?.addTo(this.map);
+  }
+
   /** Bring a feature into view: nothing moves when it is seen already. @param {L.LatLngBounds | null} bounds */
   reveal(bounds) {
     if (!bounds?.isValid()) return;
