@@ -110,11 +110,23 @@ def imagery(
     bounds: Annotated[
         str | None, typer.Option(metavar="W,S,E,N", help="Degrees: only tiles there; a server's tiles need it.")
     ] = None,
+    max_zoom: Annotated[
+        int | None,
+        typer.Option(min=0, max=24, metavar="Z", help="The deepest zoom of a server's tiles; else as it turns out."),
+    ] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(metavar="xyz|tms|zyx", help="How a folder of tiles is named; else by what the project covers."),
+    ] = None,
+    tms: Annotated[bool, typer.Option("--tms", help="The same as --scheme tms: rows count from the south.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Fetch a few tiles of a server first, and refuse if none comes.")
+    ] = True,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Refer to imagery where it lies and make its tiles; the same source again refreshes it."""
-    from maploop.imagery.register import parse_bounds, register_imagery  # noqa: PLC0415
+    from maploop.imagery.register import parse_bounds, parse_scheme, register_imagery  # noqa: PLC0415
 
     area = parse_bounds(bounds) if bounds is not None else None
     database, view = _project(db, project)
@@ -128,6 +140,9 @@ def imagery(
             may_train=training,
             may_leave=leave,
             bounds=area,
+            max_zoom=max_zoom,
+            scheme=parse_scheme("tms" if tms else scheme),
+            check=check,
             progress=report,
         )
     say_import(answer, as_json=as_json)

@@ -82,10 +82,27 @@ def say_import(answer: Mapping[str, Any], *, as_json: bool) -> None:
     counts = counts_of(answer)
     if counts:
         say(counts)
+    for line in [*pixels_of(answer), *answer.get("says", ())]:
+        say(line)
     for row in answer["skipped"][:SHOWN_ROWS]:
         say(f"Skipped row {row['row']}: {row['reason']}")
     if len(answer["skipped"]) > SHOWN_ROWS:
         say(f"... and {len(answer['skipped']) - SHOWN_ROWS:,} more; --json lists them all.")
+
+
+def pixels_of(answer: Mapping[str, Any]) -> list[str]:
+    """A line on how many tiles have pixels, where an answer counts them and not all simply have."""
+    pixels = answer.get("pixels")
+    if not pixels or not any(pixels[key] for key in ("partial", "unmeasured", "holes")):
+        return []
+    words = {
+        "with_pixels": "with pixels",
+        "partial": "of them in part",
+        "holes": "without any",
+        "unmeasured": "not looked at yet",
+    }
+    told = ", ".join(f"{pixels[key]:,} {text}" for key, text in words.items() if pixels[key] or key == "with_pixels")
+    return [f"Tiles by pixels: {told}."]
 
 
 def counts_of(answer: Mapping[str, Any]) -> str:

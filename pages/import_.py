@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from maploop.cli_output import counts_of
+from maploop.cli_output import counts_of, pixels_of
 from maploop.database import open_database
 from maploop.errors import MaploopError
-from maploop.imagery.register import parse_bounds, register_imagery
+from maploop.imagery.register import parse_bounds, parse_scheme, register_imagery
 from maploop.imagery.uploads import file_name, kept
 from maploop.predict.file import import_predictions
 from maploop.project import create_project, parse_class
@@ -22,6 +22,7 @@ from pages.links import plain
 
 VECTOR_TYPES = ["geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"]
 IMAGERY_TYPES = ["tif", "tiff"]
+SCHEMES = {"as found": None, "z/x/y, rows from the north": "xyz", "rows from the south (TMS)": "tms", "z/y/x": "zyx"}
 MAY_LEAVE = {"where training is allowed": None, "yes": True, "no": False}
 
 
@@ -75,6 +76,17 @@ def ask_imagery(found: Context) -> None:
             key="imagery_bounds",
             placeholder="west,south,east,north in degrees",
         )
+        left, right = st.columns(2)
+        scheme = left.selectbox(
+            "A folder's tiles are named",
+            list(SCHEMES),
+            key="imagery_scheme",
+            help="Found out by what the project covers, or by a tilemapresource.xml.",
+        )
+        max_zoom = right.number_input(
+            "Deepest zoom of a server", 0, 24, None, key="imagery_max_zoom", placeholder="found by trying"
+        )
+        check = st.checkbox("Fetch a few tiles of a server first, and refuse if none comes", True, key="imagery_check")
         if st.form_submit_button("Import imagery", type="primary", key="import_imagery"):
 
             def work(progress: Callable[[str], None]) -> dict[str, Any]:
@@ -88,6 +100,9 @@ def ask_imagery(found: Context) -> None:
                         may_train=may_train,
                         may_leave=MAY_LEAVE[may_leave],
                         bounds=parse_bounds(bounds) if bounds.strip() else None,
+                        max_zoom=int(max_zoom) if max_zoom is not None else None,
+                        scheme=parse_scheme(SCHEMES[scheme]),
+                        check=check,
                         progress=progress,
                     )
 
@@ -178,6 +193,8 @@ def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]], folder:
         if "imagery" not in report:
             show_rows(report)
         st.markdown(plain(counts_of(report)) or "No tiles yet: they come with the features.")
+        for line in [*pixels_of(report), *report.get("says", ())]:
+            st.caption(plain(line))
 
 
 def show_rows(report: dict[str, Any]) -> None:

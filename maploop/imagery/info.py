@@ -1,6 +1,6 @@
 """What every source of pixels says of itself and can do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from maploop.errors import ImageryError
 from maploop.imagery.tilemath import Tile
 
+Scheme = Literal["xyz", "tms", "zyx"]  # rows from the north; rows from the south; folders by row
 Kind = Literal["geotiff", "tile_folder", "xyz", "wms"]
 Bounds = tuple[float, float, float, float]
 
@@ -21,7 +22,8 @@ class SourceInfo:
 
     `location` is an absolute path or a URL template. `bounds` are west, south, east, north in EPSG:4326 degrees, None
     where nobody knows. At `max_zoom` a tile of `tile_size` pixels holds the source's pixels as they are. `stretch` is
-    the value shown as black and the one shown as white, a band, for pixels that are not plain 8 bit.
+    the value shown as black and the one shown as white, a band, for pixels that are not plain 8 bit. `scheme` says how
+    a folder of tiles is named.
     """
 
     kind: Kind
@@ -33,6 +35,7 @@ class SourceInfo:
     attribution: str = ""
     stretch: tuple[tuple[float, float], ...] | None = None
     crs: str = "EPSG:3857"
+    scheme: Scheme = field(default="xyz", repr=False)  # not in repr: fingerprints of older versions stay what they are
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` reads them back."""

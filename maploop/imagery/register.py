@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, true, update
 
 from db.bulk import lock_project
 from db.models import Imagery
@@ -14,14 +14,18 @@ from db.models import Tile as TileRow
 from maploop.database import Database
 from maploop.errors import ImageryError, InputError
 from maploop.imagery.coverage import covered_tiles
-from maploop.imagery.info import Bounds, SourceInfo
+from maploop.imagery.info import Bounds, Scheme, SourceInfo
+from maploop.imagery.pixel_records import count_pixels, forget_coverage, measure_tiles
 from maploop.imagery.source import describe, open_source
 from maploop.imagery.tilemath import MAX_LATITUDE, Tile, tile_indices
 from maploop.imagery.tiles import REMOTE_KINDS, cover, ensure_tiles
+from maploop.imagery.trial import Trial, centre_of, ended_at, require_pixels, says_of, try_out
 from maploop.project import ProjectView
 
 MAX_TILES = 250_000
 MAX_TEXT = 1000
+MEASURED_AT_ONCE = 2_000  # tiles of local imagery that are measured at the import; others when they are used
+MOST_PLACES = 10_000
 
 
 def parse_bounds(text: str) -> Bounds:
@@ -36,6 +40,14 @@ def parse_bounds(text: str) -> Bounds:
     return west, south, east, north
 
 
+def parse_scheme(text: str | None) -> Scheme | None:
+    """Read `xyz`, `tms` or `zyx`. Raises InputError."""
+    if text is not None and text not in get_args(Scheme):
+        msg = f"{text!r} is not how tiles are named: use {', '.join(get_args(Scheme))}."
+        raise InputError(msg)
+    return cast("Scheme | None", text)
+
+
 def register_imagery(
     database: Database,
     project: ProjectView,
@@ -46,6 +58,9 @@ def register_imagery(
     may_train: bool | None = None,
     may_leave: bool | None = None,
     bounds: Bounds | None = None,
+    max_zoom: int | None = None,
+    check: bool = True,
+    scheme: Scheme | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Make imagery known to a project, with a row for every tile it covers -> the `import` answer of the CLI.
@@ -54,6 +69,10 @@ def register_imagery(
     stay (at first: what the file says, no licence, training allowed, and pictures may be sent to other parties where
     training is allowed). `bounds` (EPSG:4326) narrow what is listed; of a
     server nothing is listed without them, its tiles come with the features. A tile keeps the imagery it has.
+
+    Of a server some real tiles are fetched first, within the bounds or where the project has tiles, unless `check` is
+    off; its deepest zoom is `max_zoom`, else as it turns out. Of imagery on this machine the pixels of at most
+    MEASURED_AT_ONCE tiles are measured. `scheme` says how a folder of tiles is named, else what the project covers.
     Raises ImageryError, InputError.
     """
     for text in (licence or "", attribution or ""):
@@ -61,11 +80,20 @@ def register_imagery(
             msg = f"{text[:40]!r}... has {len(text):,} characters: write at most {MAX_TEXT:,}."
             raise InputError(msg)
     progress("Looking at the imagery")
-    info = describe(location)
+    info = describe(location, max_zoom=max_zoom, scheme=scheme)
+    says: list[str] = []
+    if info.kind == "tile_folder" and scheme is None:
+        info, says = _arranged(database, project, info)
     remote = info.kind in REMOTE_KINDS
     tiles = [] if remote and bounds is None else _listed(info, project.zoom, bounds)
     if remote and bounds is not None:
         info = replace(info, bounds=bounds)
+    trial = Trial()
+    if remote and check:
+        progress("Trying out the server")
+        info, trial, says = _tried(database, project, info, tiles)
+    elif remote:
+        says = ["The server was not tried out."]
     told = {"licence": licence, "attribution": attribution, "may_train": may_train, "may_leave": may_leave}
     progress("Writing")
     with database.write() as connection:
@@ -79,7 +107,9 @@ def register_imagery(
             _cover_bare(connection, project, imagery_id, info.bounds)
         elif refreshed and bounds is None:
             _uncover(connection, imagery_id, set(covered))
-        return {
+        if refreshed:
+            _forget_changed(connection, imagery_id, info)
+        answer = {
             "read": 1,
             "imported": 1,
             "repaired": 0,
@@ -89,7 +119,100 @@ def register_imagery(
             "refreshed": refreshed,
             "tiles": _count(connection, TileRow.imagery_id == imagery_id),
             "tiles_new": _count(connection, TileRow.project_id == project.id) - before,
+            "check": trial.to_json(),
+            "says": says,
         }
+    if not remote:
+        source = open_source(info)
+        measure_tiles(
+            database,
+            project,
+            TileRow.imagery_id == imagery_id,
+            lambda _: source,
+            at_most=MEASURED_AT_ONCE,
+            progress=lambda done, total, text: progress(f"{text}, {done:,} of {total:,} tiles"),
+        )
+    with database.read() as connection:
+        pixels = count_pixels(connection, project, TileRow.imagery_id == imagery_id)
+    return {**answer, "pixels": pixels.to_json()}
+
+
+def _arranged(database: Database, project: ProjectView, info: SourceInfo) -> tuple[SourceInfo, list[str]]:
+    """How a folder of tiles is named, by what the project covers -> the source, lines for people.
+
+    Another scheme than the folder's own is taken only where its tiles meet the project's and its own do not.
+    """
+    with database.read() as connection:
+        row: Any = connection.execute(
+            select(func.min(TileRow.x), func.max(TileRow.x), func.min(TileRow.y), func.max(TileRow.y)).where(
+                TileRow.project_id == project.id, TileRow.z == project.zoom
+            )
+        ).one()
+    if info.scheme == "tms":
+        return info, ["A tilemapresource.xml lies there: its rows count from the south (--scheme xyz if they do not)."]
+    if row[0] is None:
+        west, south, east, north = info.bounds or (0.0, 0.0, 0.0, 0.0)
+        where = f"{(south + north) / 2:.4f}, {(west + east) / 2:.4f} (latitude, longitude)"
+        return info, [f"The tiles lie around {where}. Not there? Import with --scheme tms or --scheme zyx."]
+    first, last = Tile(project.zoom, row[0], row[2]), Tile(project.zoom, row[1], row[3])
+    ground = (first.bounds[0], last.bounds[1], last.bounds[2], first.bounds[3])
+    if _meet(info.bounds, ground):
+        return info, []
+    schemes: tuple[Scheme, ...] = ("tms", "zyx")
+    others = [describe(info.location, scheme=each) for each in schemes]
+    fitting = [each for each in others if _meet(each.bounds, ground)]
+    if len(fitting) == 1:
+        how = "rows count from the south" if fitting[0].scheme == "tms" else "folders are named by row, z/y/x"
+        return fitting[0], [f"Its {how}: only so it lies where the project's tiles are (--scheme xyz if not)."]
+    return info, ["It does not lie where the project's tiles are: check it, or import with --scheme tms or zyx."]
+
+
+def _meet(one: Bounds | None, other: Bounds) -> bool:
+    """Whether two boxes have ground in common; a box that nobody knows has none."""
+    return one is not None and one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _tried(
+    database: Database, project: ProjectView, info: SourceInfo, tiles: list[Tile]
+) -> tuple[SourceInfo, Trial, list[str]]:
+    """Fetch some tiles -> the source as it turned out, what came, lines for people. Raises ImageryError."""
+    places = tiles
+    if not places:
+        with database.read() as connection:
+            rows = connection.execute(
+                select(TileRow.x, TileRow.y)
+                .where(TileRow.project_id == project.id, TileRow.z == project.zoom, _reached(project, info.bounds))
+                .order_by(TileRow.quadkey)
+                .limit(MOST_PLACES)
+            ).all()
+        places = [Tile(project.zoom, x, y) for x, y in rows]
+    sure = bool(places)
+    source = open_source(info)
+    trial = try_out(source, places or centre_of(info, project.zoom) or [Tile(max(info.min_zoom, 1), 1, 0)])
+    require_pixels(trial, sure=sure or info.bounds is not None)
+    if sure or trial.came:
+        info = ended_at(info, trial, project.zoom)
+    else:
+        trial = Trial()  # the whole world's first tile says nothing of what lies elsewhere
+    return info, trial, says_of(info, trial, project.zoom)
+
+
+def _reached(project: ProjectView, bounds: Bounds | None) -> ColumnElement[bool]:
+    """Condition on tiles: within bounds in degrees, wherever when there are none."""
+    if bounds is None:
+        return true()
+    west, south, east, north = bounds
+    columns, rows = tile_indices(np.array([west, east]), np.array([north, south]), project.zoom)
+    return TileRow.x.between(int(columns[0]), int(columns[1])) & TileRow.y.between(int(rows[0]), int(rows[1]))
+
+
+def _forget_changed(connection: Connection, imagery_id: int, info: SourceInfo) -> None:
+    """Take tiles for unmeasured whose pixels were seen before the imagery changed."""
+    now = open_source(info).fingerprint[:16]
+    ids = connection.execute(
+        select(TileRow.id).where(TileRow.imagery_id == imagery_id, TileRow.pixel_source != now)
+    ).scalars()
+    forget_coverage(connection, list(ids))
 
 
 def _listed(info: SourceInfo, zoom: int, bounds: Bounds | None) -> list[Tile]:
@@ -122,13 +245,9 @@ def _keep(connection: Connection, project: ProjectView, info: SourceInfo, told: 
 
 def _cover_bare(connection: Connection, project: ProjectView, imagery_id: int, bounds: Bounds | None) -> None:
     """Give a server's imagery to tiles within its bounds that features made and nothing covers yet."""
-    query = select(TileRow.id).where(TileRow.project_id == project.id, TileRow.imagery_id.is_(None))
-    if bounds is not None:
-        west, south, east, north = bounds
-        columns, rows = tile_indices(np.array([west, east]), np.array([north, south]), project.zoom)
-        query = query.where(
-            TileRow.x.between(int(columns[0]), int(columns[1])), TileRow.y.between(int(rows[0]), int(rows[1]))
-        )
+    query = select(TileRow.id).where(
+        TileRow.project_id == project.id, TileRow.imagery_id.is_(None), _reached(project, bounds)
+    )
     cover(connection, list(connection.execute(query).scalars()), imagery_id)
 
 

@@ -4,30 +4,32 @@ from pathlib import Path
 
 from maploop.errors import ImageryError
 from maploop.imagery.geotiff import GeoTiffSource, describe_geotiff
-from maploop.imagery.info import ImagerySource, Kind, SourceInfo
-from maploop.imagery.tile_folder import TileFolderSource, describe_tile_folder
-from maploop.imagery.wms import WmsSource, describe_wms
-from maploop.imagery.xyz import XyzSource, describe_xyz
+from maploop.imagery.info import ImagerySource, Kind, Scheme, SourceInfo
+from maploop.imagery.sniff import describe_address
+from maploop.imagery.tile_folder import TileFolderSource, describe_tile_folder, is_tiff
+from maploop.imagery.tilemath import tile_of_file
+from maploop.imagery.wms import WmsSource
+from maploop.imagery.xyz import XyzSource
 
 __all__ = ["ImagerySource", "Kind", "SourceInfo", "describe", "open_source"]
 
 
-def describe(location: str | Path, *, kind: Kind | None = None) -> SourceInfo:
-    """Look at a source once: sniff its kind unless told, check it, and say what there is to know of it.
+def describe(location: str | Path, *, max_zoom: int | None = None, scheme: Scheme | None = None) -> SourceInfo:
+    """Look at a source once: sniff its kind, check it, and say what there is to know of it.
 
-    Reads the file or the folder's names; of a WMS it fetches the capabilities, of an XYZ template nothing.
+    Reads the file or the folder's names; of a WMS it fetches the capabilities, of an XYZ template nothing. `max_zoom`
+    is the deepest zoom of tiles on a server, `scheme` how the tiles of a folder are named, where somebody knows it.
     Raises ImageryError with what is wrong and what to do.
     """
     text = str(location).strip()
-    match kind or _sniff(text):
-        case "geotiff":
-            return describe_geotiff(Path(text))
-        case "tile_folder":
-            return describe_tile_folder(Path(text))
-        case "xyz":
-            return describe_xyz(text)
-        case "wms":
-            return describe_wms(text)
+    if "://" in text:
+        return describe_address(text, max_zoom=max_zoom)
+    if max_zoom is not None:
+        msg = f"{text!r} is on this machine and knows its own zooms: give a deepest zoom for tiles on a server only."
+        raise ImageryError(msg)
+    if _sniff(text) == "tile_folder":
+        return describe_tile_folder(Path(text), scheme)
+    return describe_geotiff(Path(text))
 
 
 def open_source(info: SourceInfo) -> ImagerySource:
@@ -47,8 +49,6 @@ def _sniff(text: str) -> Kind:
     if not text:
         msg = "The imagery has no location: give a GeoTIFF, a folder of tiles, an XYZ template or a WMS URL."
         raise ImageryError(msg)
-    if "://" in text:
-        return _sniff_url(text)
     path = Path(text)
     if path.is_dir():
         return "tile_folder"
@@ -56,22 +56,11 @@ def _sniff(text: str) -> Kind:
         msg = f"{text!r} does not exist: give a GeoTIFF, a folder of tiles, an XYZ template or a WMS URL."
         raise ImageryError(msg)
     if path.suffix.lower() in {".tif", ".tiff"}:
+        if not is_tiff(path) and tile_of_file(path) is not None:
+            msg = (
+                f"{path.name!r} is not a TIFF, but its name is that of a tile: import its folder, {str(path.parent)!r}."
+            )
+            raise ImageryError(msg)
         return "geotiff"
     msg = f"{path.name!r} cannot be read as imagery: convert it to GeoTIFF, for example with gdal_translate -of COG."
-    raise ImageryError(msg)
-
-
-def _sniff_url(text: str) -> Kind:
-    lowered = text.lower()
-    if not lowered.startswith(("http://", "https://")):
-        msg = f"{text.split('://', maxsplit=1)[0]!r} addresses are not supported: use http or https, or a local path."
-        raise ImageryError(msg)
-    if "layers=" in lowered or "service=wms" in lowered:
-        return "wms"
-    if "{" in text:
-        return "xyz"
-    if lowered.partition("?")[0].endswith((".tif", ".tiff")):
-        msg = f"{text.partition('?')[0]!r} is a remote GeoTIFF: download it and import the file."
-        raise ImageryError(msg)
-    msg = f"{text.partition('?')[0]!r} is no XYZ template and no WMS: write {{z}}/{{x}}/{{y}} or add LAYERS=."
     raise ImageryError(msg)

@@ -12,19 +12,28 @@ from PIL import Image
 
 from maploop.errors import ImageryError
 from maploop.imagery.decode import MAX_BYTES, decode
-from maploop.imagery.info import Bounds, SourceInfo
+from maploop.imagery.info import Bounds, Scheme, SourceInfo
 from maploop.imagery.tilemath import Tile, tile_of_file
+from maploop.imagery.wms_capabilities import parse_xml
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif"}
+TIFF_SUFFIXES = {".tif", ".tiff"}  # read where they hold another image: peers publish JPEG tiles under such names
+TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+TMS_FILE = "tilemapresource.xml"
 DEEPEST = 4  # zooms a tile is assembled from, at most
 OVERZOOM = 5  # zooms a tile is enlarged over, at most
 EXAMPLES = "z/x/y.png, or names ending in x-y-z such as site-1238448-1046528-21.png"
 
 
-def describe_tile_folder(folder: Path) -> SourceInfo:
-    """What a folder of tiles holds, from its file names and one image. Raises ImageryError."""
+def describe_tile_folder(folder: Path, scheme: Scheme | None = None) -> SourceInfo:
+    """What a folder of tiles holds, from its file names and one image.
+
+    Without a `scheme`, rows count from the south where a `tilemapresource.xml` lies, else from the north. Raises
+    ImageryError.
+    """
     folder = folder.resolve()
-    index = _index(folder)
+    scheme = scheme or ("tms" if is_tms(folder) else "xyz")
+    index = _index(folder, scheme)
     first = next(iter(index.files.values()))
     zooms = {tile.z for tile in index.files}
     return SourceInfo(
@@ -34,7 +43,21 @@ def describe_tile_folder(folder: Path) -> SourceInfo:
         min_zoom=min(zooms),
         max_zoom=max(zooms),
         tile_size=_load(first, folder).width,
+        scheme=scheme,
     )
+
+
+def is_tms(folder: Path) -> bool:
+    """Whether a `tilemapresource.xml` says that rows count from the south. Raises ImageryError for a geodetic grid."""
+    try:
+        text = (folder / TMS_FILE).read_bytes()[:MAX_BYTES]
+    except OSError:
+        return False
+    sets = parse_xml(text).find("TileSets")
+    if sets is not None and "geodetic" in sets.get("profile", ""):
+        msg = f"{str(folder)!r} has tiles in degrees (geodetic): make mercator ones, gdal2tiles.py --profile=mercator."
+        raise ImageryError(msg)
+    return True
 
 
 class TileFolderSource:
@@ -43,8 +66,9 @@ class TileFolderSource:
     def __init__(self, info: SourceInfo) -> None:
         self.info = info
         self._folder = Path(info.location)
-        self._index = _index(self._folder)
-        self.fingerprint = hashlib.sha256(f"{info!r} {self._index.fingerprint}".encode()).hexdigest()[:16]
+        self._index = _index(self._folder, info.scheme)
+        named = "" if info.scheme == "xyz" else f" {info.scheme}"
+        self.fingerprint = hashlib.sha256(f"{info!r} {self._index.fingerprint}{named}".encode()).hexdigest()[:16]
 
     def read(self, tile: Tile, size: int) -> NDArray[np.uint8]:
         """Pixels of a tile, (size, size, 4) RGBA, alpha 0 where there is no data. Raises ImageryError."""
@@ -115,14 +139,14 @@ class _Index:
         return (tile for tile in self.files if tile not in self.parents)
 
 
-def _index(folder: Path) -> _Index:
+def _index(folder: Path, scheme: Scheme) -> _Index:
     if not folder.is_dir():
         msg = f"{str(folder)!r} is not a folder: give a folder of tiles ({EXAMPLES})."
         raise ImageryError(msg)
     files: dict[Tile, Path] = {}
     identity = hashlib.sha256()
     for path, status in _walk(folder):
-        tile = tile_of_file(path.relative_to(folder))
+        tile = _placed(tile_of_file(path.relative_to(folder)), scheme)
         if tile is not None and tile not in files:
             files[tile] = path
             identity.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
@@ -137,18 +161,35 @@ def _index(folder: Path) -> _Index:
     return _Index(files, parents, identity.hexdigest())
 
 
+def _placed(tile: Tile | None, scheme: Scheme) -> Tile | None:
+    """The tile that a file is, of the one its name reads as in the XYZ scheme."""
+    if tile is None or scheme == "xyz":
+        return tile
+    return Tile(tile.z, tile.x, 2**tile.z - 1 - tile.y) if scheme == "tms" else Tile(tile.z, tile.y, tile.x)
+
+
 def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Image files in a stable order. Links that lead out of the folder are not followed."""
     for root, folders, names in os.walk(folder, followlinks=False):
         folders.sort()
         for name in sorted(names):
             path = Path(root, name)
-            if path.suffix.lower() not in SUFFIXES:
+            suffix = path.suffix.lower()
+            if suffix not in SUFFIXES and suffix not in TIFF_SUFFIXES:
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(folder):
                 continue
-            if path.is_file():
+            if path.is_file() and not (suffix in TIFF_SUFFIXES and is_tiff(path)):
                 yield path, path.stat()
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF does; one that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in TIFF_STARTS
+    except OSError:
+        return False
 
 
 def _load(path: Path, folder: Path) -> Image.Image:

@@ -82,6 +82,8 @@ class Tile:
                     yield Tile(self.z, x, y)
 
 
+_DATE = re.compile(r"(?:^|[^0-9])(?:19|20)\d\d[-_](?:0[1-9]|1[0-2])[-_](?:0[1-9]|[12]\d|3[01])$")
+_TWICE = re.compile(r"@[23]x$", re.IGNORECASE)
 _NAME = re.compile(r"(?:^|[^0-9])(\d{1,8})[-_](\d{1,8})[-_](\d{1,2})$")
 _PATH = re.compile(r"(?:^|/)(\d{1,2})/(\d{1,8})/(\d{1,8})$")
 
@@ -96,13 +98,16 @@ def parse_tile(text: str) -> Tile:
 
 
 def tile_of_file(path: PurePath | str) -> Tile | None:
-    """The tile a file's name stands for: `.../z/x/y.png` or a stem that ends in `x-y-z`; None when neither fits."""
+    """The tile a file's name stands for: `.../z/x/y.png` or a stem that ends in `x-y-z`; None when neither fits.
+
+    `@2x` may follow. A stem that ends in a date (2024-05-12) stands for none.
+    """
     path = PurePath(path)
-    stem = str(path.with_suffix("") if path.name else path).replace("\\", "/")
+    stem = _TWICE.sub("", str(path.with_suffix("") if path.name else path).replace("\\", "/"))
     try:
         if match := _PATH.search(stem):
             return Tile(*map(int, match.groups()))
-        if match := _NAME.search(stem):
+        if (match := _NAME.search(stem)) and not _DATE.search(stem):
             x, y, z = map(int, match.groups())
             return Tile(z, x, y)
     except InputError:

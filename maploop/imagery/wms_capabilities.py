@@ -9,13 +9,14 @@ from maploop.errors import ImageryError
 from maploop.imagery.info import Bounds
 
 MERCATOR_NAMES = ("EPSG:3857", "EPSG:900913", "EPSG:102100")  # the last two are its old aliases
+DEGREE_NAMES = ("CRS:84", "EPSG:4326")  # where there is no mercator; the first one's axes are beyond doubt
 MAX_DEPTH = 64  # elements in one another; no honest server comes near
 MAX_WORDS = 300  # characters of a server's own words that are passed on
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of the capabilities, with what it inherits: its mercator code ('' for none) and EPSG:4326 bounds."""
+    """One layer of the capabilities with what it inherits; `crs` is the one to ask in, '' where none helps."""
 
     name: str
     title: str
@@ -84,13 +85,19 @@ def read_layers(root: Element) -> dict[str, Layer]:
     return {layer.name: layer for top in tops for layer in _walk(top, set(), None, "")}
 
 
+def read_formats(root: Element) -> list[str]:
+    """The picture formats that GetMap is said to offer, as the server writes them; empty where it says nothing."""
+    texts = [element.text or "" for element in root.findall("Capability/Request/GetMap/Format")]
+    return [text.strip() for text in texts if text.strip()]
+
+
 def _walk(element: Element, codes: set[str], bounds: Bounds | None, attribution: str) -> Iterator[Layer]:
     texts = [child.text or "" for child in element if child.tag in {"CRS", "SRS"}]
     codes = codes | {code.upper() for text in texts for code in text.split()}
     bounds = _bounds(element) or bounds
     attribution = (element.findtext("Attribution/Title") or attribution).strip()
     if name := (element.findtext("Name") or "").strip():
-        code = next((code for code in MERCATOR_NAMES if code in codes), "")
+        code = next((code for code in (*MERCATOR_NAMES, *DEGREE_NAMES) if code in codes), "")
         yield Layer(name, (element.findtext("Title") or name).strip(), code, bounds, attribution)
     for child in element.findall("Layer"):
         yield from _walk(child, codes, bounds, attribution)

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import threading
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,16 +19,31 @@ from maploop.imagery.tilemath import Tile
 DEFAULT_MAX_ZOOM = 22
 SUBDOMAINS = ("a", "b", "c")
 NOTHING_HERE = frozenset({204, 404, 410})
+BAD_REQUEST = 400
 HOLDER = re.compile(r"\{([^{}]*)\}")
 KNOWN = {"z", "x", "y", "-y", "q", "s", "r"}
+ALIASES = {  # how editors and WMTS templates call them
+    "zoom": "z",
+    "tilematrix": "z",
+    "tilecol": "x",
+    "tilerow": "y",
+    "ty": "-y",
+    "u": "q",
+    "quadkey": "q",
+}
+ENLARGED = 3  # zooms a tile is enlarged over where a server that should go deeper has nothing
+TRIED_ABOVE = 8  # zooms above a tile that are asked when a server is tried out
+NEAR_TILES = 256  # tiles above others that are kept, each the parent of several
 
 
 def describe_xyz(template: str, *, max_zoom: int = DEFAULT_MAX_ZOOM) -> SourceInfo:
     """Check a template; nothing is fetched, since nobody knows where it has tiles. Raises ImageryError.
 
     Placeholders: {z} {x} {y}; {-y} counts rows from the south; {q} is a Bing quadkey; {s} one of a, b, c or, written
-    {switch:t0,t1}, of those; {r} is dropped.
+    {switch:t0,t1}, of those; {r} is dropped. {zoom}, {TileMatrix}, {TileCol}, {TileRow}, {ty} and {u} are other names
+    of z, z, x, y, -y and q.
     """
+    template = canonical(template)
     check_address(HOLDER.sub("a", template))
     names = set(HOLDER.findall(template))
     unknown = sorted(name for name in names - KNOWN if not name.startswith("switch:"))
@@ -47,6 +64,11 @@ def describe_xyz(template: str, *, max_zoom: int = DEFAULT_MAX_ZOOM) -> SourceIn
     )
 
 
+def canonical(template: str) -> str:
+    """The template with placeholders by the names that `address` fills."""
+    return HOLDER.sub(lambda match: "{" + ALIASES.get(match.group(1).lower(), match.group(1)) + "}", template)
+
+
 class XyzSource:
     """Tiles of one template; 512 px are put together from the four tiles below where the server has them."""
 
@@ -54,6 +76,8 @@ class XyzSource:
         self.info = info
         self.fingerprint = hashlib.sha256(repr(info).encode()).hexdigest()[:16]
         self._fetcher = fetcher or Fetcher()
+        self._above: OrderedDict[Tile, Image.Image] = OrderedDict()
+        self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="xyz")  # threads start when first used
 
     def read(self, tile: Tile, size: int) -> NDArray[np.uint8]:
@@ -86,17 +110,61 @@ class XyzSource:
                 canvas.paste(fitted, ((child.x & 1) * half, (child.y & 1) * half))
         return canvas
 
+    def zoom_with_pixels(self, tile: Tile) -> int | None:
+        """The deepest zoom, its own or above, at which the server has a picture of a tile; None where it has none.
+
+        A server that calls a zoom beyond its own a bad request (400) has none there. Raises ImageryError.
+        """
+        refused: ImageryError | None = None
+        start = min(tile.z, self.info.max_zoom)
+        for zoom in range(start, max(start - TRIED_ABOVE, self.info.min_zoom) - 1, -1):
+            try:
+                image = self._fetch(tile.parent(zoom))
+            except ImageryError as error:
+                if error.status != BAD_REQUEST:
+                    raise
+                refused = refused or error
+                continue
+            if image is not None and np.asarray(image)[..., 3].any():
+                return zoom
+        if refused:
+            raise refused
+        return None
+
     def _from_above(self, tile: Tile) -> Image.Image | None:
-        """The tile itself or, deeper than the server goes, cut out of the deepest one it has."""
-        above = tile.parent(min(tile.z, self.info.max_zoom))
-        image = self._fetch(above)
-        if image is None or above == tile:
-            return image
+        """The tile itself or, where the server has none, cut out of the deepest one above it.
+
+        Zooms deeper than the server is known to go are enlarged from its deepest, however far that is; where it should
+        have a tile and has none, a few zooms further up are asked.
+        """
+        deepest = min(tile.z, self.info.max_zoom)
+        for zoom in range(deepest, max(deepest - ENLARGED, self.info.min_zoom) - 1, -1):
+            above = tile.parent(zoom)
+            image = self._fetch(tile) if above == tile else self._parent(above)
+            if image is not None:
+                return image if above == tile else self._part(image, tile, above)
+        return None
+
+    def _part(self, image: Image.Image, tile: Tile, above: Tile) -> Image.Image:
         n = 2 ** (tile.z - above.z)
         side = image.width / n
         left, top = (tile.x - above.x * n) * side, (tile.y - above.y * n) * side
         size = self.info.tile_size
         return image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+
+    def _parent(self, tile: Tile) -> Image.Image | None:
+        """A tile that its children are cut out of, the latest kept; that there is none is asked anew."""
+        with self._lock:
+            if (found := self._above.get(tile)) is not None:
+                self._above.move_to_end(tile)
+                return found
+        image = self._fetch(tile)
+        if image is not None:
+            with self._lock:
+                self._above[tile] = image
+                while len(self._above) > NEAR_TILES:
+                    self._above.popitem(last=False)
+        return image
 
     def _fetch(self, tile: Tile) -> Image.Image | None:
         url = address(self.info.location, tile)

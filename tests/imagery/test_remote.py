@@ -116,7 +116,7 @@ def test_placeholders_are_filled(template: str, expected: str) -> None:
         ("http:///{z}/{x}/{y}", "not an http or https address"),
         ("http://h:99999/{z}/{x}/{y}", "not an http or https address"),
         ("http://h/image.tif", "download it"),
-        ("http://h/tiles", "no XYZ template and no WMS"),
+        ("http://127.0.0.1:1/tiles", "no XYZ template and no WMS"),
         ("", "no location"),
     ],
 )
@@ -287,7 +287,7 @@ def test_a_wms_is_checked_and_then_asked_for_mercator_squares(
     ("query", "reason"),
     [
         ("LAYERS=ortho,nope", "no layer 'nope': use one of ortho, lost"),
-        ("LAYERS=lost", "cannot draw 'lost' in EPSG:3857"),
+        ("LAYERS=lost", "cannot draw 'lost' in EPSG:3857 or in degrees"),
         ("SERVICE=WMS&LAYERS=", "add LAYERS= with one of ortho, lost"),
         ("LAYERS=ortho&VERSION=1.0.0", "'1.0.0' is not supported"),
     ],

@@ -11,11 +11,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from db.engine import Database
 from maploop.errors import ImageryError
 from maploop.imagery.coverage import covered_tiles
+from maploop.imagery.info import SourceInfo
+from maploop.imagery.register import register_imagery
 from maploop.imagery.source import ImagerySource, describe, open_source
 from maploop.imagery.tile_folder import TileFolderSource
 from maploop.imagery.tilemath import Tile
+from maploop.imagery.tiles import ensure_tiles
+from maploop.project import create_project
 
 KAMPALA = Path(__file__).parents[2].parent / "shared" / "data" / "kampala"
 TOP = Tile(18, 154804, 130815)
@@ -215,6 +220,104 @@ def test_what_is_no_folder_of_tiles_says_how_to_name_them(tmp_path: Path, put: P
     shutil.rmtree(tmp_path)
     with pytest.raises(ImageryError, match="not a folder"):
         open_source(info)
+
+
+OSLO = Tile(18, 138_902, 76_252)
+
+
+def grey(path: Path, size: int = 256, format: str | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (size, size), (90, 90, 90)).save(path, format)
+
+
+def named_from_the_south(folder: Path) -> Path:
+    grey(folder / f"18/{OSLO.x}/{2**18 - 1 - OSLO.y}.png")
+    return folder
+
+
+def test_a_tms_folder_is_flipped_when_it_says_so(tmp_path: Path) -> None:
+    folder = named_from_the_south(tmp_path / "tms")
+    (folder / "tilemapresource.xml").write_text('<TileMap version="1.0.0"><TileSets profile="mercator"/></TileMap>')
+    source = opened(folder)
+    assert list(covered_tiles(source, 18)) == [OSLO]
+    assert source.info.bounds == pytest.approx(OSLO.bounds)
+    assert source.read(OSLO, 256)[0, 0].tolist() == [90, 90, 90, 255]
+    assert open_source(SourceInfo.from_json(source.info.to_json())).read(OSLO, 256)[..., 3].all()
+    (folder / "tilemapresource.xml").write_text('<TileMap><TileSets profile="geodetic"/></TileMap>')
+    with pytest.raises(ImageryError, match="--profile=mercator"):
+        describe(folder)
+
+
+def test_a_folder_is_read_as_told(tmp_path: Path) -> None:
+    folder = named_from_the_south(tmp_path / "tms")
+    assert list(covered_tiles(open_source(describe(folder, scheme="tms")), 18)) == [OSLO]
+    by_row = tmp_path / "rows"
+    grey(by_row / f"18/{OSLO.y}/{OSLO.x}.png")
+    assert list(covered_tiles(open_source(describe(by_row, scheme="zyx")), 18)) == [OSLO]
+    assert opened(folder).fingerprint != open_source(describe(folder, scheme="tms")).fingerprint
+
+
+@pytest.mark.parametrize(("scheme", "says"), [("tms", "rows count from the south"), ("zyx", "z/y/x")])
+def test_how_a_folder_is_named_is_found_by_what_the_project_covers(
+    sqlite_database: Database, tmp_path: Path, scheme: str, says: str
+) -> None:
+    with sqlite_database.write() as connection:
+        project = create_project(connection, "oslo", [("building", "polygon")], zoom=18)
+    folder = tmp_path / "tiles"
+    grey(folder / (f"18/{OSLO.x}/{2**18 - 1 - OSLO.y}.png" if scheme == "tms" else f"18/{OSLO.y}/{OSLO.x}.png"))
+    with sqlite_database.write() as connection:
+        ensure_tiles(connection, project, [Tile(18, OSLO.x + 1, OSLO.y), OSLO])
+    report = register_imagery(sqlite_database, project, folder)
+    assert (report["tiles"], report["tiles_new"]) == (1, 0)
+    assert says in report["says"][0]
+    assert report["pixels"]["with_pixels"] == 1
+
+
+def test_a_folder_that_lies_nowhere_near_says_so(sqlite_database: Database, tmp_path: Path) -> None:
+    with sqlite_database.write() as connection:
+        project = create_project(connection, "oslo", [("building", "polygon")], zoom=18)
+    folder = named_from_the_south(tmp_path / "tms")
+    report = register_imagery(sqlite_database, project, folder)
+    assert report["says"] == [
+        "The tiles lie around -59.9134, 10.7536 (latitude, longitude). Not there? Import with --scheme tms or "
+        "--scheme zyx."
+    ]
+
+
+def test_pictures_of_twice_the_pixels_are_tiles(tmp_path: Path) -> None:
+    grey(tmp_path / f"18/{OSLO.x}/{OSLO.y}@2x.png", 512)
+    info = describe(tmp_path)
+    assert (info.tile_size, list(covered_tiles(open_source(info), 18))) == (512, [OSLO])
+
+
+def test_photos_named_by_date_are_no_tiles(tmp_path: Path) -> None:
+    for name in ("IMG_2024-01-10.jpg", "drone_2024-05-12.png", "2023_11_30.jpg"):
+        grey(tmp_path / name)
+    with pytest.raises(ImageryError, match="holds no tiles"):
+        describe(tmp_path)
+
+
+def test_jpeg_tiles_under_the_name_of_tiff_are_read(tmp_path: Path) -> None:
+    tile = Tile(19, 386_690, 220_241)
+    path = tmp_path / f"OAM-{tile.x}-{tile.y}-19.tif"
+    grey(path, format="JPEG")
+    path.with_name(f"{path.name}.aux.xml").write_text("<PAMDataset/>")
+    Image.new("RGB", (64, 64)).save(tmp_path / "overview-1-2-3.tif")  # a real TIFF is no tile
+    source = opened(tmp_path)
+    assert list(covered_tiles(source, 19)) == [tile]
+    assert abs(int(source.read(tile, 256)[9, 9, 0]) - 90) < 4
+    with pytest.raises(ImageryError, match="is not a TIFF, but its name is that of a tile: import its folder"):
+        describe(path)
+
+
+@pytest.mark.parametrize("name", ["raster.mbtiles", "ortho.jp2", "mosaic.vrt", "ortho.jpg"])
+def test_what_is_not_read_says_how_to_convert_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"SQLite format 3\0")
+    (tmp_path / "ortho.jgw").write_text("0.1\n0\n0\n-0.1\n1\n1\n")
+    with pytest.raises(
+        ImageryError, match=f"'{name}' cannot be read as imagery: convert it to GeoTIFF, .*gdal_translate"
+    ):
+        describe(tmp_path / name)
 
 
 def test_a_replaced_tile_changes_the_fingerprint(tmp_path: Path, put: Put) -> None:
