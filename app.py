@@ -1,6 +1,7 @@
 """One ASGI app: Streamlit's pages, tiles, assets and decisions. `streamlit run app.py` serves all of it."""
 
 import importlib
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -17,6 +18,7 @@ from maploop.api.request_check import LOOPBACK, RequestCheck
 from maploop.database import open_database
 from maploop.sample.seed import start_sample
 from maploop.settings import get_settings, hand_down_secrets
+from maploop.store.start import OTHERS, check_quickly, clear_drafts, close_to_others
 from maploop.web import routes
 from maploop.work.office import start_work
 
@@ -44,7 +46,11 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     threading.Thread(target=_import_early, name="import-early", daemon=True).start()
     if st.secrets.load_if_toml_exists():
         hand_down_secrets(st.secrets)
+    os.umask(OTHERS)  # what the app writes is its owner's alone
     database = open_database()
+    check_quickly(database)
+    close_to_others(database)
+    threading.Thread(target=clear_drafts, name="clear-drafts", daemon=True).start()
     if get_settings().sample:
         start_sample(database)
     start_work(database)

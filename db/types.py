@@ -1,6 +1,7 @@
 """Column types shared by all tables: UTC times and geometries as WKB in EPSG:4326."""
 
-from datetime import UTC, datetime
+import threading
+from datetime import UTC, datetime, timedelta
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -16,6 +17,42 @@ HIGHEST_KEY = 2**63 - 1
 def utc_now() -> datetime:
     """The time of an act, as stored: aware, UTC."""
     return datetime.now(UTC)
+
+
+class StoredClock:
+    """Times at which things are stored: those of the clock, but never earlier than the one before.
+
+    A clock that is set back, by hand or by its time server, must not put later decisions before earlier ones. One that
+    was wrong by more than a day is not followed: everything after it would bear its time.
+    """
+
+    FOLLOWED = timedelta(days=1)
+
+    def __init__(self) -> None:
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """The time of storing something, as stored: aware, UTC."""
+        with self._lock:
+            now = utc_now()
+            if now <= self._last and self._last - now < self.FOLLOWED:
+                now = self._last + timedelta(microseconds=1)
+            self._last = now
+            return now
+
+    def follow(self, moment: datetime) -> None:
+        """Something was stored at that moment, by an earlier process."""
+        with self._lock:
+            self._last = max(self._last, moment)
+
+
+stored_clock = StoredClock()
+
+
+def stored_now() -> datetime:
+    """The time of storing something: see `StoredClock`."""
+    return stored_clock.now()
 
 
 class UtcTime(TypeDecorator[datetime]):

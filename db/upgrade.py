@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
@@ -18,7 +19,9 @@ from sqlalchemy.exc import DBAPIError
 
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, reason_of
 from db.errors import DatabaseError
-from db.store_file import APPLICATION_ID
+from db.models import Decision, TileEvent
+from db.store_file import APPLICATION_ID, uri_of
+from db.types import stored_clock
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_PAUSE_SECONDS = 0.02
@@ -112,13 +115,18 @@ def backup(database: Database, revision: str) -> Path | None:
     if shutil.disk_usage(source.parent).free < needed:
         msg = f"No room to back up {source} before upgrading it: free {needed:,} bytes first."
         raise DatabaseError(msg)
+    draft = target.with_name(f".{target.name}.{uuid4().hex}")  # half a copy never bears the name of a whole one
     try:
-        with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        with closing(sqlite3.connect(uri_of(source), uri=True)) as original, closing(sqlite3.connect(draft)) as copy:
+            draft.chmod(0o600)
             original.backup(copy)
-    except sqlite3.Error as error:
-        target.unlink(missing_ok=True)
+        draft.replace(target)
+    except (sqlite3.Error, OSError) as error:
         msg = f"{source} was not upgraded, because backing it up to {target} failed: {error}."
         raise DatabaseError(msg) from error
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
     return target
 
 
@@ -139,7 +147,17 @@ def upgrade(database: Database) -> Path | None:
         _write_ahead(database)
     copy = None if revision == known[-1] else _migrate(database, known[-1])
     database.settle()
+    _follow_clock(database)
     return copy
+
+
+def _follow_clock(database: Database) -> None:
+    """Store nothing as earlier than what was stored last, should the clock have gone backwards since."""
+    with database.read() as connection:
+        for model in (Decision, TileEvent):
+            last = connection.execute(select(model.stored_at).order_by(model.seq.desc()).limit(1)).scalar()
+            if last is not None:
+                stored_clock.follow(last)
 
 
 def _migrate(database: Database, newest: str) -> Path | None:
@@ -162,6 +180,8 @@ def _migrate(database: Database, newest: str) -> Path | None:
         if isinstance(error, DatabaseError) and not kind:  # said in our own words already
             raise
         kept = f" The copy made before is {copy}." if copy else ""
+        if kind == "read_only" and not database.is_sqlite:
+            kept = " Upgrade it as the owner of its tables: maploop upgrade --db URL --grant ROLE."
         msg = f"Upgrading {database.name} failed and changed nothing: {_reason(error)}.{kept}"
         raise DatabaseError(msg, kind) from error
     return copy

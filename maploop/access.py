@@ -31,7 +31,7 @@ def _serializer(folder: Path) -> URLSafeTimedSerializer:
 def _signing_key(folder: Path) -> str:
     """The installation's key: a file only its owner may read, made at first use, never in the database."""
     path = folder / "signing.key"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = folder / f"signing.key.{os.getpid()}-{secrets.token_hex(4)}"
     if not path.exists():
         draft.touch(mode=0o600)

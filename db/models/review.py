@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import VERDICTS, Base, one_of
-from db.types import utc_now
+from db.types import stored_now, utc_now
 
 REASONS = ("not_there", "duplicate", "wrong_class", "bad_imagery")
 TILE_ACTS = ("complete", "reopen", "return", "approve")
@@ -64,7 +64,7 @@ class Decision(Base):
     undoes: Mapped[str | None] = mapped_column(String(36))
     previous_id: Mapped[str | None] = mapped_column(String(36))
     made_at: Mapped[datetime]
-    stored_at: Mapped[datetime] = mapped_column(default=utc_now)
+    stored_at: Mapped[datetime] = mapped_column(default=stored_now)
 
 
 class TileEvent(Base):
@@ -96,7 +96,7 @@ class TileEvent(Base):
     seconds: Mapped[float] = mapped_column(default=0.0)
     drawn_by: Mapped[str] = mapped_column(String(12), default="address")
     import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"))
-    stored_at: Mapped[datetime] = mapped_column(default=utc_now)
+    stored_at: Mapped[datetime] = mapped_column(default=stored_now)
     after_decision: Mapped[int | None] = mapped_column(default=select(func.max(Decision.seq)).scalar_subquery())
 
 

@@ -26,7 +26,7 @@ from db.models import (
     Tile,
     TileEvent,
 )
-from db.types import utc_now
+from db.types import stored_now, utc_now
 from maploop.compare.reach import (
     HELD_SHARE,
     WANTED,
@@ -270,7 +270,7 @@ def _reopen(connection: Connection, annotator_id: int, tile_ids: list[int]) -> N
             "comment": ["A rule was taken back."] * count,
             "seconds": [0.0] * count,
             "drawn_by": ["address"] * count,
-            "stored_at": [utc_now()] * count,
+            "stored_at": [stored_now()] * count,
             "after_decision": [last_decision(connection)] * count,
         },
     )

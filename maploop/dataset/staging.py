@@ -3,6 +3,7 @@
 import fcntl
 import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from maploop.errors import InputError
+
+_STAGING = re.compile(r"\..+\.partial-[0-9a-f]{12}")
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def staged(target: Path) -> Iterator[Path]:
     folder = target.parent / f"{prefix}{uuid4().hex[:12]}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _clear(target.parent, prefix)
+        clear_leftovers(target.parent, prefix)
         folder.mkdir()
     except OSError as error:
         msg = f"{target.parent} cannot be written ({error.strerror}): choose another place."
@@ -44,9 +47,11 @@ def put_in_place(source: Path, target: Path, folder: Path) -> None:
     source.replace(target)
 
 
-def _clear(parent: Path, prefix: str) -> None:
-    """Remove staging folders that no living process holds."""
+def clear_leftovers(parent: Path, prefix: str = ".") -> None:
+    """Remove staging folders that no living process holds: those of a target by its prefix, else all."""
     for left in parent.glob(f"{glob.escape(prefix)}*"):
+        if not _STAGING.fullmatch(left.name):
+            continue
         with suppress(OSError):
             lock = os.open(left, os.O_RDONLY)
             try:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, selec
 from db.bulk import in_lists
 from db.conditions import undecided
 from db.models import Annotator, Audit, Decision, Feature, Tile, TileEvent, TileFeature
-from db.types import utc_now
+from db.types import stored_now
 from maploop.errors import AccessError, ConflictError, InputError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
@@ -225,7 +225,7 @@ def _record(
         audits = {row.tile_id: row.id for row in connection.execute(of_sample)}
     elif audit_id is not None:
         audits = dict.fromkeys(tiles, audit_id)
-    now = utc_now()
+    now = stored_now()
     connection.execute(
         insert(TileEvent),
         [

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from db.bulk import in_lists, insert_rows, reserve_ids, update_rows
 from db.models import Decision, Feature, Prediction, Run
-from db.types import utc_now
+from db.types import stored_now
 from maploop.predict.blind import hold_out
 from maploop.predict.memory import Known
 
@@ -53,7 +53,7 @@ def record_decisions(
     if not count:
         return
     nothing = [None] * count
-    now = utc_now()
+    now = stored_now()
     shown = nothing if before is None else [each or None for each in before.prediction_ids.tolist()]
     models = _models_of(connection, [each for each in shown if each is not None])
     insert_rows(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from db.bulk import MANY, insert_rows, lock_project, refresh_statistics, reserve_ids, update_rows
 from db.conditions import undecided
 from db.models import Annotator, Claim, Feature, Tile, TileEvent, TileFeature
-from db.types import utc_now
+from db.types import stored_now, utc_now
 from maploop.database import Database
 from maploop.errors import ClaimError
 from maploop.imagery.tilemath import Tile as TileAddress
@@ -247,7 +247,7 @@ class _Writer:
         finished = [row.id for row in rows if row.id in tiles and (row.status != "approved" or row.id in changed)]
         if not finished:
             return 0
-        now = utc_now()
+        now = stored_now()
         insert_rows(
             self.connection,
             TileEvent,
