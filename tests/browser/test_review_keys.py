@@ -325,3 +325,19 @@ def test_no_key_decides_behind_a_dialog_wherever_the_focus_is(review: ReviewMap)
     review.find("dialog.is-help").wait_for()
     review.press("a", "x")
     assert review.data["decided"] == "0"
+
+
+def test_no_key_decides_what_is_hidden_or_out_of_sight(review: ReviewMap, ground: Ground) -> None:
+    review.page.keyboard.down("h")
+    review.press("a", "1")
+    assert "let go of H" in review.text(".maploop-notice")
+    review.page.keyboard.up("h")
+    for _ in range(3):
+        review.drag(review.point(0.8, 0.6), review.point(0.1, 0.1))  # the map, away from the feature in the corner
+        review.page.mouse.move(*review.point(0.9, 0.9))
+    review.press("x")
+    assert "It was out of sight" in review.text(".maploop-notice")
+    assert review.data["decided"] == "0"
+    review.press("x")
+    review.until_saved()
+    assert ground.verdicts() == ["reject"]

@@ -20,12 +20,26 @@ export class Deciding {
       this.review.notices.say(this.review.tile.undecided.length ? "No feature is chosen: Tab goes to the next undecided." : "Everything is decided: N draws what is missing, Enter finishes the tile.");
       return null;
     }
+    if (!this.#isSeen(feature)) return null;
     const other = this.lockedBy(feature);
     if (!other) return feature;
     const isSecond = this.overruling?.id === feature.id && Date.now() - this.overruling.at < OVERRULE_MS;
     this.overruling = { id: feature.id, at: Date.now() };
     if (!isSecond) this.review.notices.say(`${other} decided this: press again to overrule.`, "warning");
     return isSecond ? feature : null;
+  }
+
+  /** Nobody decides what is hidden, or lies beyond the window: it is shown instead. */
+  #isSeen({ id }) {
+    if (this.review.isHidden) {
+      this.review.notices.say("The outlines are hidden: let go of H first.");
+      return false;
+    }
+    const bounds = this.review.layers.boundsOf(id);
+    if (this.review.view.isInSight(bounds)) return true;
+    this.review.view.reveal(bounds);
+    this.review.notices.say("It was out of sight; here it is. Press again.");
+    return false;
   }
 
   lockedBy({ decidedBy, verdict }) {

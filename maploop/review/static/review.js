@@ -374,6 +374,7 @@ export class Review {
   }
 
   #hide(isHidden) {
+    this.isHidden = isHidden;
     this.map.getContainer().classList.toggle("is-bare", isHidden);
     this.toolbar.press("hide", isHidden);
   }

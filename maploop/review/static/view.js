@@ -30,7 +30,10 @@ export class View {
     this.isMoved = false;
     map.getContainer().addEventListener("wheel", () => (this.isMoved = true), { passive: true });
     map.on("dragstart", () => (this.isMoved = true));
-    new ResizeObserver(() => this.#resized()).observe(map.getContainer());
+    new ResizeObserver(() => {
+      this.expectChange(); // what stands above the map may wrap otherwise now
+      this.#resized();
+    }).observe(map.getContainer());
   }
 
   /** What stands above and below the map: the tile is shown between them. @param {Element} top @param {Element} bottom */
@@ -87,6 +90,11 @@ export class View {
     // Leaflet's own redraw asks for tiles of a broken zoom where the map's is between two.
     this.shown?.remove();
     this.shown?.addTo(this.map);
+  }
+
+  /** Whether any of a feature can be seen. @param {L.LatLngBounds | null} bounds */
+  isInSight(bounds) {
+    return !bounds?.isValid() || this.map.getBounds().intersects(bounds);
   }
 
   /** Bring a feature into view: nothing moves when it is seen already. @param {L.LatLngBounds | null} bounds */
