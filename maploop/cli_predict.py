@@ -13,6 +13,8 @@ from maploop.cli_spending import agree_to_spend, cost_in_words
 from maploop.errors import InputError, LicenceError, MaploopError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from maploop.database import Database
     from maploop.predict.batch.records import BatchView
     from maploop.predict.choosing import TileChoice
@@ -29,7 +31,9 @@ INTERRUPTED: Final = 130
 
 def predict(
     project: ProjectName,
-    model: Annotated[str, typer.Option(metavar="NAME", help="The model that predicts.")],
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model that predicts; else the project's current one.")
+    ] = None,
     tiles: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="At most so many tiles, those most worth knowing.")
     ] = None,
@@ -112,13 +116,24 @@ def predict(
     database = existing_database(db)
     with database.read() as connection:
         view = load_project(connection, project)
-        found = load_model(connection, view, model)
+        found = _current(connection, view) if model is None else load_model(connection, view, model)
     if estimate:
         _say_estimate(database, view, found, choice, parameters, again=again, as_json=as_json)
         return
     request = Request(database, view, found, parameters, waits=not no_wait, agreed=yes)
     result = request.resume(cancelled=cancel) if resume or cancel else request.begin(choice, again=again)
     raise typer.Exit(_report(database, view, found, result, waits=not no_wait, as_json=as_json))
+
+
+def _current(connection: "Connection", project: "ProjectView") -> "ModelView":
+    """The project's current model. Raises InputError when none was promoted yet."""
+    from maploop.compare.promotion import current_model  # noqa: PLC0415
+
+    found = current_model(connection, project)
+    if found is None:
+        msg = f"{project.name!r} has no current model yet: name one by --model, or promote one."
+        raise InputError(msg)
+    return found
 
 
 @dataclass(frozen=True)
@@ -153,21 +168,25 @@ class Request:
         """Plan a new run, have it agreed to, and carry it out. Raises MaploopError when nothing can be done."""
         from maploop.predict.registry import estimate_run, open_predictor, parameters_of_run  # noqa: PLC0415
         from maploop.predict.runs import begin_run, plan_run, remember  # noqa: PLC0415
+        from maploop.predict.set_ups import find_set_up, set_up  # noqa: PLC0415
 
         database, project, model = self.database, self.project, self.model
         parameters = parameters_of_run(database, project, model, self.parameters)
         predictor = open_predictor(project, model, parameters, database=database, waits=self.waits)
         question = predictor.prompt_hash
         with database.read() as connection:
-            planned = plan_run(connection, project, model, choice, prompt_hash=question, again=again)
+            shown = find_set_up(connection, project, model, parameters) or model
+            planned = plan_run(connection, project, shown, choice, prompt_hash=question, again=again)
         _check_any(project, model, choice, planned)
         expected = estimate_run(database, project, model, parameters, len(planned.tiles))
         if planned.tiles:
             tiles = f"{len(planned.tiles):,} {choice.to_text()}"
             agree_to_spend(model, expected, parameters, tiles, agreed=self.agreed)
         with database.write() as connection:
+            if planned.tiles:
+                shown = set_up(connection, project, model, parameters)
             begun = begin_run(
-                connection, project, model, choice, prompt_hash=question, parameters=parameters, again=again
+                connection, project, shown, choice, prompt_hash=question, parameters=parameters, again=again
             )
             if begun.run_id is not None and expected is not None:
                 remember(connection, begun.run_id, estimate=expected.to_json())
@@ -306,11 +325,13 @@ def _say_estimate(
 ) -> None:
     from maploop.predict.registry import estimate_run, parameters_of_run, question_hash  # noqa: PLC0415
     from maploop.predict.runs import plan_run  # noqa: PLC0415
+    from maploop.predict.set_ups import find_set_up  # noqa: PLC0415
 
     parameters = parameters_of_run(database, project, model, parameters)
     asked = question_hash(database, project, model, parameters)
     with database.read() as connection:
-        planned = plan_run(connection, project, model, choice, prompt_hash=asked, again=again)
+        shown = find_set_up(connection, project, model, parameters) or model
+        planned = plan_run(connection, project, shown, choice, prompt_hash=asked, again=again)
     expected = estimate_run(database, project, model, parameters, len(planned.tiles))
     if expected is None:
         msg = f"{model.name!r} is a {model.backend} model, which takes no tokens: run it."

@@ -109,6 +109,30 @@ def test_a_chat_model_predicts_with_examples_within_a_budget(town: Vendor, capsy
     assert (rest["run"], rest["status"], rest["predicted"]) == (stopped["run"], "finished", 2)
 
 
+def test_a_model_with_examples_is_a_model_that_can_be_compared_promoted_and_asked_again(
+    town: Vendor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict = ("predict", "Town", "--split", "test", "--yes")
+    assert "has no current model yet" in refused(capsys, *predict)
+    said(capsys, *predict, "--model", "eyes")
+    shown = said(capsys, *predict, "--model", "eyes", "--shots", "2", "--retrieve")
+    assert shown["model"] == "eyes, 2 nearest examples"
+    assert said(capsys, *predict, "--model", "eyes", "--shots", "2", "--retrieve")["known"] == 2
+    assert said(capsys, *predict, "--model", "eyes, 2 nearest examples")["known"] == 2
+    models = {each["model"] for each in said(capsys, "model", "list", "Town")["models"]}
+    assert models == {"eyes", "eyes, 2 nearest examples"}
+    compared = said(capsys, "compare", "Town", "--model", "eyes", "--model", "eyes, 2 nearest examples")
+    assert [each["asked"] for each in compared["models"]] == [2, 2]
+    assert [each["spent"]["cost"] > 0 for each in compared["models"]] == [True, True]
+    assert compared["models"][1]["prompt_hashes"] != compared["models"][0]["prompt_hashes"]
+    said(capsys, "promote", "Town", "--model", "eyes, 2 nearest examples", "--overrule", "To see it run.")
+    again = said(capsys, *predict, "--again")
+    assert again["model"] == "eyes, 2 nearest examples"
+    assert again["prompt_hash"] == shown["prompt_hash"]
+    other = said(capsys, *predict, "--model", "eyes, 2 nearest examples", "--shots", "1")
+    assert other["model"] == "eyes, 1 nearest example"
+
+
 def test_an_estimate_needs_no_key_and_sends_nothing(
     town: Vendor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

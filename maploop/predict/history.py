@@ -15,6 +15,7 @@ from maploop.imagery.tilemath import Tile
 from maploop.predict.models import ModelView
 from maploop.predict.predictor import Usage
 from maploop.predict.runs import is_alive, is_in_app
+from maploop.predict.set_ups import set_ups_of
 from maploop.project import ProjectView
 
 _COUNTED_AS = {"ok": "done", "failed": "failed", "pending": "pending"}
@@ -105,8 +106,9 @@ def list_runs(connection: Connection, project: ProjectView) -> list[RunView]:
 
 
 def last_unfinished(connection: Connection, project: ProjectView, model: ModelView) -> RunView:
-    """The newest run of a model that can be resumed. Raises NotFoundError."""
-    for run in _views(connection, _runs(project).where(Run.model_id == model.id).order_by(Run.id.desc())):
+    """The newest run of a model, or of a set-up of it, that can be resumed. Raises NotFoundError."""
+    ids = [model.id, *(each.id for each in set_ups_of(connection, project, model))]
+    for run in _views(connection, _runs(project).where(Run.model_id.in_(ids)).order_by(Run.id.desc())):
         if run.can_resume:
             return run
     msg = f"{model.name!r} has no run that was left unfinished: begin a new one."

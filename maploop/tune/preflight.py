@@ -14,6 +14,7 @@ from maploop.dataset.snapshot import Snapshot
 from maploop.errors import InputError, LicenceError, NotFoundError
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.models import ModelView, list_models
+from maploop.predict.set_ups import without_examples
 from maploop.prices import base_name, load_prices
 from maploop.project import ProjectView
 from maploop.tune import checks
@@ -76,7 +77,7 @@ def _parameters(parent: ModelView | None, base_url: str | None, key: str | None)
     if parent is not None and parent.backend != "chat":
         msg = f"{parent.name!r} is a {parent.backend} model, which no server can train: choose a chat model."
         raise InputError(msg)
-    values = dict(parent.parameters) if parent else {}
+    values = without_examples(parent.parameters) if parent else {}
     values.pop("training", None)
     if base_url is not None:
         values["base_url"] = base_url

@@ -27,6 +27,7 @@ from maploop.predict.runs import (
     remember,
 )
 from maploop.predict.scene import Sources
+from maploop.predict.set_ups import set_up
 from maploop.project import ProjectView, load_project_by_id
 from maploop.settings import key_named
 from maploop.work.foreman import Foreman, Key, Lane, Watch
@@ -171,7 +172,7 @@ def begin(
         begun = begin_run(
             connection,
             project,
-            model,
+            set_up(connection, project, model, remembered),
             choice,
             prompt_hash=question,
             parameters={**remembered, **IN_APP},

@@ -14,6 +14,7 @@ from maploop.predict.history import list_runs
 from maploop.predict.models import ModelView, list_models
 from maploop.predict.registry import estimate_run, parameters_of_run, question_hash
 from maploop.predict.runs import PlannedRun, plan_run
+from maploop.predict.set_ups import find_set_up
 from maploop.work import runs
 from maploop.work.office import wake
 from pages.acts import show_error
@@ -123,7 +124,8 @@ def plan(
     remembered = parameters_of_run(found.database, found.project, model, parameters)
     asked = question_hash(found.database, found.project, model, remembered)
     with found.database.read() as connection:
-        planned = plan_run(connection, found.project, model, choice, prompt_hash=asked, again=again)
+        shown = find_set_up(connection, found.project, model, remembered) or model
+        planned = plan_run(connection, found.project, shown, choice, prompt_hash=asked, again=again)
     return planned, estimate_run(found.database, found.project, model, remembered, len(planned.tiles))
 
 

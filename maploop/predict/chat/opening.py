@@ -26,6 +26,7 @@ from maploop.predict.destination import imagery_that_stays_here
 from maploop.predict.embedding import Eyes, embedder_named
 from maploop.predict.models import ModelView
 from maploop.predict.scene import Sources, sources_of
+from maploop.predict.set_ups import examples_of
 from maploop.prices import Price, load_prices
 from maploop.project import ProjectView
 from maploop.tokens import text_tokens
@@ -43,7 +44,7 @@ def chat_parameters_of_run(
 
     Give it to `begin_run` and to `open_chat`. Raises MaploopError.
     """
-    asking = Asking.of(parameters)
+    asking = Asking.of({**examples_of(model), **parameters})
     if asking.shots and asking.pool is None:
         asking = asking.model_copy(update={"pool": keep_pool(_gathered(database, project, model, asking, sources))})
     return {**parameters, **asking.to_json()}

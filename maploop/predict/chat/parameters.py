@@ -28,6 +28,7 @@ class ChatParameters(BaseModel):
     attempts            at a tile while the server is busy, failing or away
     malformed_attempts  at a tile while the answer does not fit the contract; each is paid for
     priced_as           the name of the model in the price table, where it differs: of an Azure deployment
+    shots, retrieve, embedder   the examples that it is always shown, as runs ask for them: see `predict.set_ups`
     training            what is remembered of a tuned model's making; asks nothing
     """
 
@@ -45,6 +46,9 @@ class ChatParameters(BaseModel):
     attempts: int = Field(default=6, ge=1, le=20)
     malformed_attempts: int = Field(default=2, ge=1, le=5)
     priced_as: str | None = Field(default=None, min_length=1, max_length=200)
+    shots: int = Field(default=0, ge=0, le=20)
+    retrieve: bool = False
+    embedder: str = Field(default="light", max_length=100)
     training: dict[str, Any] = {}
 
     @field_validator("base_url")
