@@ -57,6 +57,7 @@ def compare(
     from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
     from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
     from maploop.database import existing_database  # noqa: PLC0415
+    from maploop.dataset.datasets import measure_finished  # noqa: PLC0415
     from maploop.imagery.tilemath import parse_tile  # noqa: PLC0415
     from maploop.project import load_project  # noqa: PLC0415
     from maploop.report.document import kind_of  # noqa: PLC0415
@@ -72,9 +73,13 @@ def compare(
         raise InputError(msg)
     tiles = [parse_tile(each) for each in tile or ()]
     database = existing_database(db)
+    with database.read() as connection:
+        view = load_project(connection, project)
+    with progress() as hear:
+        if not evaluation:
+            measure_finished(database, view, hear)
     with progress() as hear, database.read() as connection:
         hear("Comparing")
-        view = load_project(connection, project)
         if evaluation:
             comparison = remade(connection, view, evaluation)
         else:

@@ -1,5 +1,6 @@
 """`maploop evaluate`: a model against a project's test tiles, or a file of predictions against a file of truth."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +71,7 @@ def evaluate(
     else:
         from maploop.compare.evaluations import record_evaluation  # noqa: PLC0415
         from maploop.database import existing_database  # noqa: PLC0415
+        from maploop.dataset.datasets import measure_finished  # noqa: PLC0415
         from maploop.evaluate.runs import evaluate_model, rules_of  # noqa: PLC0415
         from maploop.project import annotator_id, load_project  # noqa: PLC0415
         from maploop.settings import get_settings  # noqa: PLC0415
@@ -83,6 +85,9 @@ def evaluate(
         database = existing_database(db)
         with database.read() as connection:
             view = load_project(connection, project)
+        with progress() as report:
+            measure_finished(database, view, report)
+        with database.read() as connection:
             evaluation, basis = evaluate_model(
                 connection, view, model, rules_of(view, **told), split=split, tiles=tiles, run_id=run
             )
@@ -92,6 +97,11 @@ def evaluate(
         say_json({**to_json(evaluation), **basis})
         return
     say_lines(as_text(evaluation))
+    _say_left_out(basis)
+
+
+def _say_left_out(basis: Mapping[str, Any]) -> None:
+    """Lines on what did not count, and why."""
     if failures := basis.get("failures"):
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in failures.items())
         say(f"Without a usable answer: {kinds}; what is there counts as missed.")
@@ -104,6 +114,8 @@ def evaluate(
             f"Left out, as the model could not be asked there: {answers['not_asked']:,} tiles not asked, "
             f"{answers['no_pixels']:,} without pixels, {answers['licence_refused']:,} refused by licence."
         )
+    if unseen := basis.get("truth_without_pixels"):
+        say(f"Left out of the truth: {unseen:,} {'feature' if unseen == 1 else 'features'} on ground without pixels.")
     for side in ("truth", "predictions"):
         if skipped := basis.get(side, {}).get("skipped"):
             first = f"row {skipped[0]['row']}: {skipped[0]['reason']}"

@@ -93,12 +93,13 @@ def say_import(answer: Mapping[str, Any], *, as_json: bool) -> None:
 def pixels_of(answer: Mapping[str, Any]) -> list[str]:
     """A line on how many tiles have pixels, where an answer counts them and not all simply have."""
     pixels = answer.get("pixels")
-    if not pixels or not any(pixels[key] for key in ("partial", "unmeasured", "holes")):
+    if not pixels or not any(pixels[key] for key in ("partial", "unmeasured", "holes", "no_imagery")):
         return []
     words = {
         "with_pixels": "with pixels",
         "partial": "of them in part",
-        "holes": "without any",
+        "holes": "in holes of the imagery",
+        "no_imagery": "outside all imagery",
         "unmeasured": "not looked at yet",
     }
     told = ", ".join(f"{pixels[key]:,} {text}" for key, text in words.items() if pixels[key] or key == "with_pixels")
@@ -127,6 +128,8 @@ def say_status(answer: Mapping[str, Any]) -> None:
     if answer["without_run"]:
         count = answer["without_run"]
         say(f"{count:,} {'tile' if count == 1 else 'tiles'} without a run: no model has looked there.")
+    for line in pixels_of(answer):
+        say(line)
     for name in ("tiles", "decisions"):
         say(f"{name.capitalize()}: " + ", ".join(f"{count:,} {each}" for each, count in answer[name].items()))
 

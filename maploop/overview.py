@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Float, Integer, cast, extract, func, select
 
 from db.models import Annotator, Claim, Decision, Feature, Prediction, Tile, TileEvent
 from db.types import utc_now
+from maploop.imagery.pixel_records import PixelCounts, count_pixels
 from maploop.next_step import NextStep, next_step
 from maploop.predict.looked_at import without_run
 from maploop.project import ClassView, ProjectView
@@ -90,6 +91,7 @@ class Overview:
     tiles: Mapping[str, int]
     claimed: int
     without_imagery: int
+    pixels: PixelCounts
     without_run: int
     classes: tuple[ClassProgress, ...]
     people: tuple[PersonProgress, ...]
@@ -119,6 +121,7 @@ def overview_of(connection: Connection, project: ProjectView, annotator_id: int)
         tiles=tiles,
         claimed=_claimed(connection, project),
         without_imagery=bare,
+        pixels=count_pixels(connection, project),
         without_run=without_run(connection, project),
         classes=classes,
         people=people,

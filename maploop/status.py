@@ -9,6 +9,7 @@ from db.models import Claim, Decision, Feature, Prediction, Run, Tile
 from db.models.base import VERDICTS
 from db.models.project import TILE_STATUSES
 from db.types import utc_now
+from maploop.imagery.pixel_records import count_pixels
 from maploop.predict.looked_at import without_run
 from maploop.project import ProjectView
 
@@ -21,6 +22,7 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
     tiles           by status, each tile once: `claimed` are those open or returned that somebody holds now
     decisions       that stand, by verdict; `decisions_stored` counts every one ever stored, undone ones and audits too
     undecided       features that ask for attention
+    pixels          tiles by what is known of their pixels, see `imagery.pixel_records.PixelCounts`
     outside_imagery tiles that no imagery covers: nobody can review them yet
     without_run     tiles with imagery that no model has looked at: nothing predicted there says nothing
     """
@@ -69,6 +71,7 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
         "outside_imagery": connection.execute(
             select(func.count()).where(Tile.project_id == project.id, Tile.imagery_id.is_(None))
         ).scalar_one(),
+        "pixels": count_pixels(connection, project).to_json(),
         "without_run": without_run(connection, project),
         "decisions": {each: verdicts.get(each, 0) for each in VERDICTS},
         "decisions_stored": connection.execute(

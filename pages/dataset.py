@@ -46,8 +46,8 @@ def show_survey(survey: Survey) -> None:
     for number, (name, tiles) in enumerate(survey.untrainable.items()):
         why = f"refused by every training format: the terms of {plain(name)} forbid training"
         show_tiles(f"untrainable_{number}", tiles, why)
-    if survey.without_imagery:
-        st.caption(f"{survey.without_imagery:,} tiles have no imagery: formats with pictures leave them out.")
+    if survey.without_pixels:
+        st.caption(f"{survey.without_pixels:,} tiles have no pixels: formats that train leave them out.")
     if survey.second_looks:
         st.caption(f"On {survey.second_looks:,} tiles a newer prediction waits for a decision; they go in as they are.")
 

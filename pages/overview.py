@@ -80,6 +80,10 @@ def show_map(found: Context, overview: Overview, coverage: Coverage, backdrops: 
     )
     gathered = "" if coverage.zoom == found.project.zoom else " A square stands for several tiles."
     bare = f" {overview.without_imagery:,} have no imagery." if overview.without_imagery else ""
+    if overview.pixels.holes:
+        bare += f" On {overview.pixels.holes:,} the imagery has no pixels."
+    if overview.pixels.partial:
+        bare += f" {overview.pixels.partial:,} have pixels in part only."
     credits = " ".join(dict.fromkeys(f" {plain(each.attribution)}." for each in backdrops if each.attribution))
     st.caption(f"Click a square to review it.{gathered}{bare}{credits}")
     square = (clicked or {}).get("last_active_drawing")

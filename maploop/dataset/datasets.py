@@ -26,6 +26,7 @@ from maploop.settings import get_settings
 
 Progress = Callable[[int, int, str], None]  # done, total, what is being done
 SHORTEST_PREFIX = 6
+MEASURED_AT_MOST = 5_000  # tiles whose pixels are looked at before an evaluation
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,20 @@ def freeze(
             )
     tell(3, 3, "Frozen")
     return load_dataset(database, identifier)
+
+
+def measure_finished(
+    database: Database, project: ProjectView, progress: Callable[[str], None] = lambda _: None
+) -> None:
+    """Look at the pixels of finished tiles that nobody has looked at; what does not come stays unknown."""
+    measure_tiles(
+        database,
+        project,
+        chosen(project, "complete"),
+        imagery_sources(database),
+        at_most=MEASURED_AT_MOST,
+        progress=lambda done, total, text: progress(f"{text}, {done:,} of {total:,} tiles"),
+    )
 
 
 def _circumstances(connection: Any, project: ProjectView, scope: Scope) -> dict[str, Any]:

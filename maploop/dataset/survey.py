@@ -9,6 +9,7 @@ from maploop.dataset.selection import ANNOTATED, Scope, chosen, held_out, second
 from maploop.dataset.snapshot import SPLITS
 from maploop.dataset.split import Split
 from maploop.imagery.info import imagery_name
+from maploop.imagery.pixel_records import without_pixels
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 
@@ -21,7 +22,7 @@ class Survey:
     annotations     class name -> by split; one across tiles counts in each split that has a part of it
     held_out        finished tiles on which an "unsure" stands
     untrainable     imagery whose terms forbid training -> its tiles, which stay out of training formats
-    without_imagery how many tiles no imagery covers, which stay out of formats with pictures
+    without_pixels  how many tiles are known to have no pixels, which stay out of formats that train
     second_looks    tiles with predictions that came later and that nobody has decided
     nothing         empty, or why there is nothing to freeze and what to do
     """
@@ -30,7 +31,7 @@ class Survey:
     annotations: dict[str, dict[Split, int]]
     held_out: tuple[TileAddress, ...]
     untrainable: dict[str, tuple[TileAddress, ...]]
-    without_imagery: int
+    without_pixels: int
     second_looks: int
     nothing: str
 
@@ -48,7 +49,7 @@ def survey_of(connection: Connection, project: ProjectView, scope: Scope) -> Sur
         .group_by(Feature.class_id, Tile.split)
     )
     counts = {(class_id, split): count for class_id, split, count in by_class}
-    bare = connection.execute(select(func.count()).select_from(Tile).where(ready, Tile.imagery_id.is_(None)))
+    bare = connection.execute(select(func.count()).select_from(Tile).where(ready, without_pixels()))
     return Survey(
         tiles={split: tiles.get(split, 0) for split in SPLITS},
         annotations={
@@ -56,7 +57,7 @@ def survey_of(connection: Connection, project: ProjectView, scope: Scope) -> Sur
         },
         held_out=tuple(held_out(connection, project, scope)),
         untrainable=_untrainable(connection, project, scope),
-        without_imagery=bare.scalar_one(),
+        without_pixels=bare.scalar_one(),
         second_looks=second_looks(connection, project, scope),
         nothing="" if tiles else why_nothing(connection, project, scope),
     )

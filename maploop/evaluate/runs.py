@@ -21,6 +21,7 @@ from maploop.evaluate.answers import NO_RUN, Answers, States, TileState, basis_j
 from maploop.evaluate.layers import Indices, Layer, cut_layer
 from maploop.evaluate.matching import Rules
 from maploop.evaluate.metrics import Evaluation, evaluate
+from maploop.imagery.pixel_records import coverage_in
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView
 from maploop.vectors.geometry import as_geometries, split_by_tiles
@@ -67,12 +68,13 @@ def evaluate_model(
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Hold what a model predicted against the annotations of a split -> the evaluation, and what it rests on.
 
-    Tiles that are complete or approved, with nothing unsure on them, count; features are cut at them. The model's word
-    on a tile is its newest run's, and on tiles that this one did not ask for, that of older runs which put the same
-    question to the model. Tiles that it could not be asked about are left out and counted by reason, never taken for
-    empty answers. With `run_id`, that run alone. A file of predictions is a run that was asked for every tile, unless
-    nothing in it lies on any of them. With `tiles`, these instead of a split. Raises NotFoundError, InputError,
-    ConflictError saying why there is nothing.
+    Tiles that are complete or approved, with nothing unsure on them, count; features are cut at them. The model's
+    word on a tile is its newest run's, and on tiles that this one did not ask for, that of older runs which put the
+    same question to the model. Tiles that it could not be asked about are left out and counted by reason, never
+    taken for empty answers. With `run_id`, that run alone. A file of predictions is a run that was asked for every
+    tile, unless nothing in it lies on any of them. Features wholly on ground without pixels count on neither side.
+    With `tiles`, these instead of a split. Raises NotFoundError, InputError, ConflictError saying why there is
+    nothing.
     """
     ground = load_ground(connection, project, split, tiles)
     answers = load_answers(connection, project, ground, model_name, run_id)
@@ -81,8 +83,10 @@ def evaluate_model(
         msg = f"{model_name!r} {counts.text()}: {ask_command(project.name, model_name, ground.split)} asks it."
         raise ConflictError(msg)
     ground, answers = ground.only(asked), answers.only(asked)
+    truth = load_truth(connection, project, ground, bare=True)
+    seen = on_pixels(connection, ground, truth)
     evaluation = evaluate(
-        load_truth(connection, project, ground),
+        truth.only(seen),
         answers.predictions,
         project.geometry_types,
         len(ground.tiles),
@@ -98,6 +102,7 @@ def evaluate_model(
         "prompt_hashes": answers.prompt_hashes,
         **basis_json(counts),
         "failures": answers.failures,
+        "truth_without_pixels": int((~seen).sum()),
     }
 
 
@@ -230,8 +235,8 @@ def _of_ground(connection: Connection, ground: Ground, condition: ColumnElement[
     return np.isin(ground.ids, sorted(found))
 
 
-def load_truth(connection: Connection, project: ProjectView, ground: Ground) -> Layer:
-    """The annotations of the ground, cut at its tiles."""
+def load_truth(connection: Connection, project: ProjectView, ground: Ground, *, bare: bool = False) -> Layer:
+    """The annotations of the ground, cut at its tiles; those wholly on ground without pixels only when `bare`."""
     on_ground = chosen(project, "complete") & TileRow.x.between(ground.tiles[0].x, ground.tiles[-1].x)
     if ground.split:
         on_ground &= TileRow.split == ground.split
@@ -257,7 +262,7 @@ def load_truth(connection: Connection, project: ProjectView, ground: Ground) -> 
         .order_by(Feature.id)
     ).all()
     ids = np.array([row.id for row in rows], dtype=np.int64)
-    return cut_layer(
+    layer = cut_layer(
         as_geometries(shapely.from_wkb([row.geometry for row in rows])),
         _class_indices(project, [row.class_id for row in rows]),
         None,
@@ -265,6 +270,28 @@ def load_truth(connection: Connection, project: ProjectView, ground: Ground) -> 
         _places(ground, pairs[:, 0]),
         ground.tiles,
     )
+    return layer if bare else layer.only(on_pixels(connection, ground, layer))
+
+
+def on_pixels(connection: Connection, ground: Ground, layer: Layer) -> NDArray[np.bool_]:
+    """Which features have pixels under some of what lies on their tile, as far as that was measured.
+
+    Nobody can tell what is on ground without pixels: it counts neither as truth nor as a prediction.
+    """
+    seen = np.ones(len(layer), dtype=np.bool_)
+    place_of = {tile_id: place for place, tile_id in enumerate(ground.ids.tolist())}
+    for some in in_lists(ground.ids.tolist()):
+        rows = connection.execute(
+            select(TileRow.id, TileRow.pixel_share, TileRow.pixel_mask).where(
+                TileRow.id.in_(some), TileRow.pixel_mask.is_not(None)
+            )
+        )
+        for tile_id, share, mask in rows:
+            place = place_of[tile_id]
+            on_tile = np.flatnonzero(layer.tile == place)
+            if len(on_tile) and (coverage := coverage_in(share, mask)) is not None:
+                seen[on_tile] = coverage.under(layer.geometries[on_tile], ground.tiles[place])
+    return seen
 
 
 def _predictions(connection: Connection, project: ProjectView, ground: Ground, run_of_tile: Indices) -> Layer:
@@ -286,7 +313,7 @@ def _predictions(connection: Connection, project: ProjectView, ground: Ground, r
     known = np.array([tile.x << project.zoom | tile.y for tile in ground.tiles], dtype=np.int64)  # ascending
     place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
     kept = (known[place] == keys) & (run_of_tile[place] == run[split.feature])
-    return cut_layer(
+    layer = cut_layer(
         geometries,
         _class_indices(project, [row.class_id for row in rows]),
         np.array([np.nan if row.score is None else row.score for row in rows], dtype=np.float64),
@@ -294,6 +321,7 @@ def _predictions(connection: Connection, project: ProjectView, ground: Ground, r
         place[kept],
         ground.tiles,
     )
+    return layer.only(on_pixels(connection, ground, layer))
 
 
 def _class_indices(project: ProjectView, class_ids: list[int]) -> Indices:

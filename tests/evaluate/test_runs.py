@@ -3,15 +3,18 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import insert, select, update
 
 from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
+from db.models import Tile as TileRow
 from maploop.cli import run
 from maploop.database import Database
 from maploop.errors import ConflictError, InputError
 from maploop.evaluate.metrics import Evaluation
 from maploop.evaluate.runs import evaluate_model, rules_of
+from maploop.imagery.pixels import coverage_of
 from tests.builders import PlacedTile, a_decision, a_person, a_prediction, a_project, a_tile, shape_on
 
 
@@ -282,3 +285,21 @@ def test_tiles_with_something_unsure_do_not_count(town: Town) -> None:
         connection.execute(update(Feature).where(Feature.id == feature).values(verdict="unsure"))
     evaluation, _ = town.evaluate()
     assert (evaluation.tiles, numbers(evaluation)) == (2, (0, 1, 4))
+
+
+def test_what_lies_on_ground_without_pixels_is_neither_true_nor_false(town: Town) -> None:
+    for tile in town.tests:
+        for place in (0, 5, 7):  # the first two are true; 5 and 7 lie in the eastern half
+            town.predict(tile, place)
+    assert numbers(town.evaluate()[0]) == (6, 3, 0)
+    rgba = np.full((256, 256, 4), 255, dtype=np.uint8)
+    rgba[:, 128:] = 0  # shape 0 lies in the western half, 5 and 7 in the eastern
+    half = coverage_of(rgba)
+    with town.database.write() as connection:
+        torn, bare = (update(TileRow).where(TileRow.id == town.tests[place].id) for place in (0, 1))
+        connection.execute(torn.values(pixel_share=half.share, pixel_mask=half.mask, pixel_source="s"))
+        connection.execute(bare.values(pixel_share=0.0, pixel_source="s"))
+    evaluation, basis = town.evaluate()
+    assert numbers(evaluation) == (3, 1, 0)  # one of the torn tile, two and a false one of the whole tile
+    assert basis["truth_without_pixels"] == 1
+    assert basis["answers"]["no_pixels"] == 1

@@ -9,14 +9,18 @@ from sqlalchemy import select, update
 
 from db.bulk import table_of
 from db.models import Imagery, Project
+from db.models import Tile as TileRow
 from maploop.database import Database
+from maploop.dataset.datasets import freeze
+from maploop.dataset.survey import survey_of
 from maploop.errors import ImageryError, InputError
 from maploop.imagery.register import parse_bounds, register_imagery
 from maploop.imagery.tilemath import Tile, tiles_covering
 from maploop.imagery.tiles import ensure_tiles, quadkeys
 from maploop.predict.file import import_predictions
 from maploop.project import ProjectView, change_settings
-from tests.builders import CORNER
+from maploop.status import status_of
+from tests.builders import CORNER, a_project
 from tests.intake.files import counts, square, tiles, write
 
 TEMPLATE = "https://tiles.example.org/{z}/{x}/{y}.png"
@@ -150,3 +154,35 @@ def test_quadkeys_of_many_are_those_of_each() -> None:
         last = 2**zoom - 1
         some = [Tile(zoom, 0, 0), Tile(zoom, last, 0), Tile(zoom, last // 3, last // 7), Tile(zoom, last, last)]
         assert quadkeys(some) == [tile.quadkey for tile in some]
+
+
+def test_import_status_and_card_agree_on_how_many_tiles_have_pixels(sqlite_database: Database, tmp_path: Path) -> None:
+    with sqlite_database.write() as connection:
+        project = a_project(connection)
+    folder = tile_folder(tmp_path / "tiles", 0, 1, 2)
+    Image.new("RGBA", (256, 256)).save(folder / "19" / str(CORNER.x) / f"{CORNER.y}.png")  # transparent all over
+    half = Image.new("RGBA", (256, 256))
+    half.paste((90, 90, 90, 255), (0, 0, 128, 256))
+    half.save(folder / "19" / str(CORNER.x + 1) / f"{CORNER.y}.png")
+    expected = {"with_pixels": 2, "partial": 1, "unmeasured": 0, "holes": 1, "no_imagery": 0}
+    answer = register_imagery(sqlite_database, project, folder)
+    assert answer["pixels"] == expected
+    with sqlite_database.write() as connection:
+        connection.execute(update(TileRow).values(status="complete"))
+    with sqlite_database.read() as connection:
+        assert status_of(connection, project)["pixels"] == expected
+        assert survey_of(connection, project, "complete").without_pixels == 1
+    assert freeze(sqlite_database, project, tiles="complete", annotator="anna").manifest["pixels"] == expected
+
+
+def test_pixels_that_changed_are_measured_again_when_the_imagery_is_imported_again(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    with sqlite_database.write() as connection:
+        project = a_project(connection)
+    folder = tile_folder(tmp_path / "tiles", 0, 1)
+    path = folder / "19" / str(CORNER.x) / f"{CORNER.y}.png"
+    Image.new("RGBA", (256, 256)).save(path)
+    assert register_imagery(sqlite_database, project, folder)["pixels"]["holes"] == 1
+    Image.new("RGB", (256, 256), (90, 90, 90)).save(path)
+    assert register_imagery(sqlite_database, project, folder)["pixels"]["with_pixels"] == 2
