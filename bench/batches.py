@@ -71,7 +71,7 @@ def measure(tiles: int) -> dict[str, float]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     with tempfile.TemporaryDirectory(prefix="maploop-batches-") as folder:
-        os.environ.update({"MAPLOOP_DATA": folder, "BENCH_KEY": KEY})
+        os.environ.update({"MAPLOOP_DATA": folder, "MAPLOOP_KEY_BENCH": KEY})
         os.environ.pop("MAPLOOP_DATABASE_URL", None)
         get_settings.cache_clear()
         server = context.Process(target=serve, args=(theirs, 0.0), daemon=True)
@@ -92,7 +92,7 @@ def _run(url: str, tiles: int) -> dict[str, float]:
     with database.write() as connection:
         project = create_project(connection, "town", [("building", "polygon")], zoom=FIRST.z, seed="bench")
         ensure_tiles(connection, project, square, some_imagery(connection, project))
-        parameters = {"base_url": url, "key": "BENCH_KEY"}
+        parameters = {"base_url": url, "key": "MAPLOOP_KEY_BENCH"}
         model = add_model(connection, project, "eyes", "chat", identifier="gpt-4o", parameters=parameters)
     fields = Fields()
     predictor = open_batch(project, model, {"batch": True}, database=database, clock=Impatient())

@@ -90,7 +90,7 @@ def measure(tiles: int, latency: float, concurrency: int) -> dict[str, float]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     with tempfile.TemporaryDirectory(prefix="maploop-chat-") as folder:
-        os.environ.update({"MAPLOOP_DATA": folder, "BENCH_KEY": KEY})
+        os.environ.update({"MAPLOOP_DATA": folder, "MAPLOOP_KEY_BENCH": KEY})
         os.environ.pop("MAPLOOP_DATABASE_URL", None)
         get_settings.cache_clear()
         server = context.Process(target=serve, args=(theirs, latency), daemon=True)
@@ -111,7 +111,7 @@ def _run(url: str, tiles: int, concurrency: int) -> dict[str, float]:
     with database.write() as connection:
         project = create_project(connection, "town", [("building", "polygon")], zoom=FIRST.z, seed="bench")
         ensure_tiles(connection, project, row, some_imagery(connection, project))
-        parameters = {"base_url": url, "key": "BENCH_KEY"}
+        parameters = {"base_url": url, "key": "MAPLOOP_KEY_BENCH"}
         model = add_model(connection, project, "eyes", "chat", identifier="gpt-4o", parameters=parameters)
     fields = Fields()
     predictor = open_chat(project, model, {"concurrency": concurrency})

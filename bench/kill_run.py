@@ -27,7 +27,7 @@ from tests.predict.ground import only_run
 from tests.tune.ground import painted_files
 from tests.vendor import KEY, Vendor
 
-KEY_NAME = "BENCH_KEY"
+KEY_NAME = "MAPLOOP_KEY_BENCH"
 CONCURRENCY = 8
 LATENCY = 1.0  # seconds until the server answers
 PATIENCE = 120  # seconds for the app to get anywhere

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     user: str = Field(default_factory=_system_account)
     port: int = 8501
     sample: bool = True
+    keys: str = ""
     own_hosts: str = ""
 
     @cached_property
@@ -71,7 +72,16 @@ def hand_down_secrets(secrets: Mapping[str, object]) -> None:
     _handed_down = secrets
 
 
+def listed_keys() -> str:
+    """Which keys go to which servers, as `MAPLOOP_KEYS` says it, in the secrets handed down or the environment."""
+    found = _handed_down.get("MAPLOOP_KEYS")
+    return found if isinstance(found, str) else get_settings().keys
+
+
 def key_named(name: str) -> SecretStr | None:
-    """The key of a name: from the secrets handed down, else from the environment; None when neither has it."""
+    """The key of a name: from the secrets handed down, else from the environment; None when neither has it.
+
+    For `maploop.keys` alone, which knows the names that may be asked for.
+    """
     found = _handed_down.get(name) or os.environ.get(name)
     return SecretStr(found.strip()) if isinstance(found, str) and found.strip() else None

@@ -19,6 +19,11 @@ from tests.postgresql import Cluster, find_binaries, running_cluster
 
 DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 CLEARED_PREFIXES = ("MAPLOOP_", "OPENAI_", "AZURE_OPENAI_", "STREAMLIT_")
+# Keys of the tests, and the servers they may be sent to.
+KEYS = (
+    "TOWN_KEY=127.0.0.1, OTHER_KEY=127.0.0.1, EXAMPLE_KEY=models.example, "
+    "VENDOR_KEY=127.0.0.1, VENDOR_KEY=api.openai.com, VENDOR_KEY=us.openai.azure.com"
+)
 CLEARED_SUFFIXES = ("_PROXY",)
 
 # A slow machine is no reason to fail; the same examples for everybody when CI runs.
@@ -68,6 +73,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         if name.upper().startswith(CLEARED_PREFIXES) or name.upper().endswith(CLEARED_SUFFIXES):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MAPLOOP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("MAPLOOP_KEYS", KEYS)
     get_settings.cache_clear()
     yield
     close_shared()

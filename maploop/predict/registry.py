@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maploop.database import Database
 from maploop.errors import InputError
+from maploop.keys import check_key
 from maploop.predict.models import ModelView, add_model
 from maploop.predict.predictor import Predictor
 from maploop.project import ProjectView
@@ -154,7 +155,10 @@ def checked_parameters(backend: str, identifier: str, parameters: Mapping[str, A
         raise InputError(msg)
     from maploop.predict.chat.parameters import ChatParameters  # noqa: PLC0415
 
-    return ChatParameters.of(parameters).to_json()
+    asked = ChatParameters.of(parameters)
+    if asked.key:
+        check_key(asked.key, asked.base_url)
+    return asked.to_json()
 
 
 def _check_unasked(model: ModelView, parameters: Mapping[str, Any]) -> None:

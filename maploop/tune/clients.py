@@ -1,24 +1,17 @@
 """Clients of servers that train, with their keys."""
 
 import openai
-from pydantic import SecretStr
 
-from maploop.errors import InputError
+from maploop.keys import key_for
 from maploop.predict.chat.parameters import ChatParameters
-from maploop.settings import key_named
 
 _SECONDS = 60.0
 _NO_KEY = "none"  # the SDK wants one; servers without keys do not look
 
 
 def client_of(parameters: ChatParameters) -> openai.OpenAI:
-    """A client of the server that a model lies at. Raises InputError naming the key that is not set."""
-    key: SecretStr | None = None
-    if parameters.key:
-        key = key_named(parameters.key)
-        if key is None:
-            msg = f"The key {parameters.key} is not set: put it into the environment or Streamlit's secrets."
-            raise InputError(msg)
+    """A client of the server that a model lies at. Raises InputError when the key may not go there or is not set."""
+    key = key_for(parameters.key, parameters.base_url) if parameters.key else None
     return openai.OpenAI(
         api_key=key.get_secret_value() if key else _NO_KEY,
         base_url=parameters.base_url,

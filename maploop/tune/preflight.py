@@ -12,6 +12,7 @@ from maploop.dataset.manifest import imageless_tiles, left_out_of, untrainable_t
 from maploop.dataset.reading import Sources
 from maploop.dataset.snapshot import Snapshot
 from maploop.errors import InputError, LicenceError, NotFoundError
+from maploop.keys import check_key
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.models import ModelView, list_models
 from maploop.predict.set_ups import without_examples
@@ -83,7 +84,10 @@ def _parameters(parent: ModelView | None, base_url: str | None, key: str | None)
         values["base_url"] = base_url
     if key is not None:
         values["key"] = key
-    return ChatParameters.of(values)
+    asked = ChatParameters.of(values)
+    if asked.key:
+        check_key(asked.key, asked.base_url)
+    return asked
 
 
 def local_plan(dataset: DatasetView, base: str, parent: ModelView | None, name: str) -> Preflight:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from db.models import Model, Run
 from maploop.database import Database
 from maploop.errors import said_of
+from maploop.keys import secrets_to_hand_on
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.choosing import TileChoice
 from maploop.predict.history import RunView, load_run
@@ -29,7 +30,6 @@ from maploop.predict.runs import (
 from maploop.predict.scene import Sources
 from maploop.predict.set_ups import set_up
 from maploop.project import ProjectView, load_project_by_id
-from maploop.settings import key_named
 from maploop.work.foreman import Foreman, Key, Lane, Watch
 from maploop.work.messenger import Errand, send
 
@@ -81,9 +81,8 @@ class RunTask:
             model = connection.execute(
                 select(Model.backend, Model.parameters).join(Run, Run.model_id == Model.id).where(Run.id == self.run_id)
             ).one()
-        name = ChatParameters.of(model.parameters).key if model.backend == "chat" else None
-        key = key_named(name) if name else None
-        return {name: key.get_secret_value()} if name and key else {}
+        asked = ChatParameters.of(model.parameters) if model.backend == "chat" else None
+        return secrets_to_hand_on(asked.key, asked.base_url) if asked and asked.key else {}
 
 
 def carry_out_run(

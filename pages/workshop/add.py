@@ -54,7 +54,7 @@ def ask_chat_model(found: Context) -> None:
                 placeholder="none",
                 help="The variable or secret that holds the key. The key itself is never asked for, shown or kept.",
             ).strip()
-        show_key(key)
+        show_key(key, url)
         with st.container(horizontal=True):
             identifier = st.text_input("The server's id of the model", key="add_identifier", placeholder="gpt-6-luna")
             name = st.text_input("Name here", key="add_name", placeholder="as the server calls it")

@@ -4,10 +4,11 @@ from typing import Any
 
 import streamlit as st
 
+from maploop.errors import InputError
+from maploop.keys import check_key, key_for
 from maploop.predict.chat.estimate import Estimate
 from maploop.predict.chat.parameters import ChatParameters
 from maploop.predict.models import ModelView
-from maploop.settings import key_named
 from pages.links import plain
 from pages.workshop.words import money
 
@@ -16,7 +17,7 @@ def ask_parameters(model: ModelView) -> dict[str, Any]:
     """The run's parameters; none for models that are not chat models."""
     if model.backend != "chat":
         return {}
-    show_key(key_of(model))
+    show_key(*server_of(model))
     asked: dict[str, Any] = {}
     with st.container(horizontal=True, vertical_alignment="bottom", key="asking"):
         asked["shots"] = st.number_input(
@@ -57,25 +58,41 @@ def ask_parameters(model: ModelView) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value}
 
 
-def key_of(model: ModelView) -> str | None:
-    """The name of the key that a model is asked with; None where its server asks for none."""
-    return ChatParameters.of(model.parameters).key if model.backend == "chat" else None
+def server_of(model: ModelView) -> tuple[str | None, str]:
+    """The name of the key that a model is asked with, None where its server asks for none, and the server's address."""
+    if model.backend != "chat":
+        return None, ""
+    asked = ChatParameters.of(model.parameters)
+    return asked.key, asked.base_url
 
 
-def is_missing(name: str | None) -> bool:
-    """Whether a key is needed and not there."""
-    return bool(name) and key_named(str(name)) is None
+def is_missing(name: str | None, base_url: str) -> bool:
+    """Whether a key is needed and not there, or may not be sent to that server."""
+    if not name:
+        return False
+    try:
+        key_for(name, base_url)
+    except InputError:
+        return True
+    return False
 
 
-def show_key(name: str | None) -> None:
-    """Whether a key of that name is there; never the key."""
+def show_key(name: str | None, base_url: str) -> None:
+    """Whether a key of that name is there and may be sent to that server; never the key."""
     if not name:
         st.caption(":material/key_off: The server asks for no key.")
-    elif not (name.isidentifier() and name.isupper()):
+        return
+    if not (name.isidentifier() and name.isupper()):
         st.caption(
             ":orange[:material/key_off:] Give the name of the variable that holds the key, never the key itself."
         )
-    elif is_missing(name):
+        return
+    try:
+        check_key(name, base_url)
+    except InputError as error:
+        st.caption(f":orange[:material/key_off:] {plain(str(error))}")
+        return
+    if is_missing(name, base_url):
         remedy = "put it into the environment or Streamlit's secrets, and start the app again"
         st.caption(f":orange[:material/key_off:] The key {plain(name)} is not there: {remedy}.")
     else:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from maploop.dataset.datasets import DatasetView
 from maploop.errors import MaploopError
-from maploop.predict.chat.parameters import OPENAI_KEY
+from maploop.predict.chat.parameters import OPENAI, OPENAI_KEY
 from maploop.predict.models import ModelView
 from maploop.prices import load_prices
 from maploop.tune.clients import client_of
@@ -17,7 +17,7 @@ from maploop.tune.work import start_job
 from pages.acts import show_error
 from pages.common import Context
 from pages.links import plain
-from pages.workshop.asking import is_missing, show_key
+from pages.workshop.asking import is_missing, server_of, show_key
 from pages.workshop.trainings import say_begun
 
 LEVELS = {
@@ -29,13 +29,13 @@ LEVELS = {
 
 def ask_hosted(found: Context, dataset: DatasetView, models: Sequence[ModelView]) -> None:
     """What a server is to train, a look before anything is sent, and the agreement to that."""
-    asked, key = ask_order(models)
+    asked, server = ask_order(models)
     wished = {"dataset": dataset.id, **asked}
     if st.button(
         "Look before anything is sent", icon=":material/fact_check:", disabled=not asked["base"], key="preflight"
     ):
         st.session_state.pop("preflight_plan", None)
-        if plan := look(found, dataset, asked, key):
+        if plan := look(found, dataset, asked, server):
             st.session_state["preflight_plan"] = wished, plan
     seen, plan = st.session_state.get("preflight_plan", (None, None))
     if plan is not None and seen == wished:
@@ -43,8 +43,8 @@ def ask_hosted(found: Context, dataset: DatasetView, models: Sequence[ModelView]
         agree(found, plan)
 
 
-def ask_order(models: Sequence[ModelView]) -> tuple[dict[str, Any], str]:
-    """Base, server, key and hyperparameters, and the name of the key that counts.
+def ask_order(models: Sequence[ModelView]) -> tuple[dict[str, Any], tuple[str | None, str]]:
+    """Base, server, key and hyperparameters, and the name of the key that counts with the address it goes to.
 
     Where the base is a model of the project, server and key are its own, and None here.
     """
@@ -65,9 +65,10 @@ def ask_order(models: Sequence[ModelView]) -> tuple[dict[str, Any], str]:
             url = st.text_input("Server", key="hosted_url", placeholder="https://api.openai.com/v1", width=420)
             key = st.text_input("Name of its key", OPENAI_KEY, key="hosted_key", width=240).strip()
         order |= {"base_url": url.strip() or None, "key": key or None}
+        server: tuple[str | None, str] = (key or None, url.strip() or OPENAI)
     else:
-        key = names[base].parameters.get("key") or OPENAI_KEY
-    show_key(key)
+        server = server_of(names[base])
+    show_key(*server)
     order["name"] = (
         st.text_input(
             "Name of the new model", key="hosted_name", placeholder="after base and dataset", width=420
@@ -76,7 +77,7 @@ def ask_order(models: Sequence[ModelView]) -> tuple[dict[str, Any], str]:
     )
     with st.expander("Hyperparameters", key="hyperparameters"):
         order["hyperparameters"] = ask_hyperparameters()
-    return order, key
+    return order, server
 
 
 def ask_hyperparameters() -> dict[str, Any]:
@@ -93,7 +94,9 @@ def ask_hyperparameters() -> dict[str, Any]:
     return {"epochs": epochs, "batch_size": batch, "learning_rate_multiplier": rate, "seed": seed}
 
 
-def look(found: Context, dataset: DatasetView, asked: dict[str, Any], key: str) -> Preflight | None:
+def look(
+    found: Context, dataset: DatasetView, asked: dict[str, Any], server: tuple[str | None, str]
+) -> Preflight | None:
     """Make the preflight, telling how far; None when it cannot be made, which is said.
 
     The server is asked about the base only when its key is there.
@@ -114,7 +117,7 @@ def look(found: Context, dataset: DatasetView, asked: dict[str, Any], key: str) 
             base_url=asked["base_url"],
             key=asked["key"],
             hyperparameters=Hyperparameters(**asked["hyperparameters"]),
-            clients=client_of if not is_missing(key) else None,
+            clients=client_of if not is_missing(*server) else None,
             progress=tell,
         )
     except MaploopError as error:
@@ -138,7 +141,7 @@ def agree(found: Context, plan: Preflight) -> None:
         st.caption("What is marked in red forbids it: nothing can be sent.")
         return
     st.markdown(f"**{plain(plan.question)}**")
-    missing = is_missing(plan.key_name)
+    missing = is_missing(plan.key_name, plan.base_url)
     if st.button(
         f"Send it to {plan.destination}",
         type="primary",

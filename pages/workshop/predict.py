@@ -20,7 +20,7 @@ from maploop.work.office import wake
 from pages.acts import show_error
 from pages.common import Context
 from pages.links import plain
-from pages.workshop.asking import ask_parameters, is_missing, key_of, show_estimate
+from pages.workshop.asking import ask_parameters, is_missing, server_of, show_estimate
 from pages.workshop.at_work import show_at_work
 from pages.workshop.runs import show_runs
 from pages.workshop.words import counted, go_to, say_next
@@ -74,7 +74,7 @@ def ask_run(found: Context, models: list[ModelView]) -> None:
             return
         show_plan(planned)
         show_estimate(expected)
-        ready = bool(planned.tiles) and not is_missing(key_of(by_name[name]))
+        ready = bool(planned.tiles) and not is_missing(*server_of(by_name[name]))
         if st.button("Predict", type="primary", icon=":material/play_arrow:", disabled=not ready, key="predict"):
             begin(found, by_name[name], choice, again, parameters)
 

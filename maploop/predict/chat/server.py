@@ -12,12 +12,12 @@ import openai
 import orjson
 from pydantic import SecretStr
 
-from maploop.errors import AccessError, ConflictError, InputError, MaploopError, NotFoundError
+from maploop.errors import AccessError, ConflictError, MaploopError, NotFoundError
+from maploop.keys import key_for
 from maploop.predict.chat.pace import seconds_to_rest
 from maploop.predict.chat.parameters import OPENAI, ChatParameters
 from maploop.predict.chat.said import clean
 from maploop.predict.predictor import Failure, FailureKind
-from maploop.settings import key_named
 
 T = TypeVar("T")
 
@@ -158,14 +158,6 @@ def _json(content: bytes) -> object:
 
 
 def open_server(parameters: ChatParameters, *, http_client: httpx2.Client | None = None) -> ChatServer:
-    """The server of a model, with its key. Raises InputError naming the key that is not set."""
-    key = None
-    if parameters.key:
-        key = key_named(parameters.key)
-        if key is None:
-            msg = f"The key {parameters.key} is not set: put it into the environment or Streamlit's secrets."
-            raise InputError(msg)
-        if not key.get_secret_value().isascii():
-            msg = f"The key in {parameters.key} is not one: it has characters that no key has. Copy it again."
-            raise InputError(msg)
+    """The server of a model, with its key. Raises InputError when the key may not be sent there or is not set."""
+    key = key_for(parameters.key, parameters.base_url) if parameters.key else None
     return ChatServer(parameters, key=key, http_client=http_client)
