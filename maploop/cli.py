@@ -15,6 +15,8 @@ import typer
 
 from maploop.cli_compare import blind, compare, promote
 from maploop.cli_evaluate import evaluate
+from maploop.cli_import import area as import_area
+from maploop.cli_import import list_of_imports, undo
 from maploop.cli_models import model_app
 from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
@@ -39,9 +41,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 project_app = typer.Typer(help="Projects and their classes.", rich_markup_mode=None)
-import_app = typer.Typer(help="Imagery, predictions and known truth.", rich_markup_mode=None)
+import_app = typer.Typer(
+    help="Imagery, predictions, known truth and the area; what was imported, and taking it back.", rich_markup_mode=None
+)
 app.add_typer(project_app, name="project")
 app.add_typer(import_app, name="import")
+import_app.command("area")(import_area)
+import_app.command("list")(list_of_imports)
+import_app.command("undo")(undo)
 app.add_typer(threshold_app, name="threshold")
 app.command("blind")(blind)
 app.command("compare")(compare)
@@ -60,6 +67,9 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON, GeoPackage,
 ClassName = Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class of every row.")]
 ClassField = Annotated[str | None, typer.Option("--class-field", metavar="F", help="The field that names the class.")]
 Crs = Annotated[str | None, typer.Option("--crs", metavar="CRS", help="In place of what the file says: EPSG:32636.")]
+OutsideImagery = Annotated[
+    bool, typer.Option("--outside-imagery", help="Also when the project has imagery and none of the file lies on it.")
+]
 Layer = Annotated[str | None, typer.Option("--layer", metavar="NAME", help="One layer of a GeoPackage or zip.")]
 
 
@@ -127,6 +137,7 @@ def imagery(
 ) -> None:
     """Refer to imagery where it lies and make its tiles; the same source again refreshes it."""
     from maploop.imagery.register import parse_bounds, parse_scheme, register_imagery  # noqa: PLC0415
+    from maploop.settings import get_settings  # noqa: PLC0415
 
     area = parse_bounds(bounds) if bounds is not None else None
     database, view = _project(db, project)
@@ -143,6 +154,7 @@ def imagery(
             max_zoom=max_zoom,
             scheme=parse_scheme("tms" if tms else scheme),
             check=check,
+            annotator=get_settings().user,
             progress=report,
         )
     say_import(answer, as_json=as_json)
@@ -159,6 +171,7 @@ def predictions(
     crs: Crs = None,
     layer: Layer = None,
     again: Annotated[bool, typer.Option("--again", help="Also when the model has this very file already.")] = False,
+    outside_imagery: OutsideImagery = False,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -180,6 +193,7 @@ def predictions(
             layer=layer,
             again=again,
             annotator=get_settings().user,
+            outside_imagery=outside_imagery,
             progress=report,
         )
     say_import(answer, as_json=as_json)
@@ -193,17 +207,23 @@ def annotations(
     class_field: ClassField = None,
     crs: Crs = None,
     layer: Layer = None,
+    area: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Polygons within which the truth is complete, and nowhere else.")
+    ] = None,
     complete_all: Annotated[
         bool, typer.Option("--complete-all", help="Also tiles with imagery in the file's extent that it leaves empty.")
     ] = False,
+    outside_imagery: OutsideImagery = False,
     annotator: Annotated[str | None, typer.Option(metavar="NAME", help="Who says so; else MAPLOOP_USER.")] = None,
     db: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import known truth: annotations on tiles that are complete with them."""
+    """Import known truth: annotations, and complete tiles where it covers them wholly."""
     from maploop.review.truth import import_annotations  # noqa: PLC0415
     from maploop.settings import get_settings  # noqa: PLC0415
+    from maploop.vectors.area import read_area  # noqa: PLC0415
 
+    ground = read_area(area) if area is not None else None
     database, view = _project(db, project)
     with progress() as report:
         answer = import_annotations(
@@ -215,7 +235,9 @@ def annotations(
             class_field=class_field,
             source_crs=crs,
             layer=layer,
+            area=ground,
             complete_all=complete_all,
+            outside_imagery=outside_imagery,
             progress=report,
         )
     say_import(answer, as_json=as_json)

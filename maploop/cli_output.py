@@ -19,6 +19,8 @@ COUNTS_OF_PREDICTIONS = {
 _COUNTS = {
     "tiles": "tiles",
     "tiles_new": "of them new",
+    "whole_tiles": "wholly within the area",
+    "outside_area": "outside the area, set aside",
     **COUNTS_OF_PREDICTIONS,
     "added": "added",
     "accepted": "predictions accepted",
@@ -26,6 +28,7 @@ _COUNTS = {
     "already": "annotated before",
     "rejected": "predictions rejected",
     "completed": "tiles now complete",
+    "empty": "of them empty",
     "left_open": "tiles left open",
     "outside_imagery": "outside all imagery",
 }
@@ -76,14 +79,20 @@ def say_import(answer: Mapping[str, Any], *, as_json: bool) -> None:
         return
     if "imagery" in answer:
         say(f"{'Refreshed' if answer['refreshed'] else 'Imported'} the imagery.")
+    elif answer.get("kind") == "area":
+        say("The project has this area now.")
     else:
         read, imported, repaired = (answer[key] for key in ("read", "imported", "repaired"))
         say(f"Read {read:,} {_rows(read)}, imported {imported:,} {_features(imported)}, {repaired:,} repaired.")
+    if "import" in answer:
+        say(f"Import {answer['import']}: `maploop import undo` takes it back.")
     counts = counts_of(answer)
     if counts:
         say(counts)
     for line in [*pixels_of(answer), *answer.get("says", ())]:
         say(line)
+    if answer.get("advice"):
+        say(answer["advice"])
     for row in answer["skipped"][:SHOWN_ROWS]:
         say(f"Skipped row {row['row']}: {row['reason']}")
     if len(answer["skipped"]) > SHOWN_ROWS:

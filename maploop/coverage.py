@@ -7,6 +7,7 @@ from typing import Any
 import mercantile
 from sqlalchemy import Connection, exists, func, select
 
+from db.conditions import counts
 from db.models import Imagery, Tile
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
@@ -74,7 +75,7 @@ def backdrops_of(connection: Connection, project: ProjectView) -> list[Backdrop]
 
 def coverage_of(connection: Connection, project: ProjectView, *, max_cells: int = MAX_CELLS) -> Coverage:
     """The project's tiles as at most `max_cells` squares."""
-    count = connection.execute(select(func.count()).where(Tile.project_id == project.id)).scalar_one()
+    count = connection.execute(select(func.count()).where(Tile.project_id == project.id, counts())).scalar_one()
     shift = 0
     while count > max_cells * 4**shift:
         shift += 1
@@ -90,7 +91,7 @@ def _cells(connection: Connection, project: ProjectView, shift: int) -> tuple[Ce
     x, y = Tile.x // side, Tile.y // side
     rows = connection.execute(
         select(x, y, Tile.status, func.count(), func.min(Tile.quadkey))
-        .where(Tile.project_id == project.id)
+        .where(Tile.project_id == project.id, counts())
         .group_by(x, y, Tile.status)
     )
     statuses: dict[tuple[int, int], dict[str, int]] = {}

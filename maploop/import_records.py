@@ -74,9 +74,16 @@ def record_import(
     return connection.execute(insert(Import).values(**values).returning(Import.id)).scalar_one()
 
 
-def keep_report(connection: Connection, import_id: int, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what an import came to, its rows left out -> the answer with the import's id in front."""
+def keep_report(
+    connection: Connection, import_id: int, answer: Mapping[str, Any], *, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Keep what an import came to, its rows left out -> the answer with the import's id in front.
+
+    `before`: what it replaced, kept with it.
+    """
     kept = {key: value for key, value in answer.items() if key not in ("skipped", "repairs")}
+    if before is not None:
+        kept["before"] = dict(before)
     connection.execute(update(Import).where(Import.id == import_id).values(report=kept))
     return {"import": str(import_id), **answer}
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, func, select
 
-from db.conditions import undecided
+from db.conditions import counts, undecided
 from db.models import AuditSample, Dataset, Feature, Model, Run, Tile, TileEvent, TileFeature, TuningJob
 from maploop.project import ProjectView
 from maploop.quality.acceptance import is_alone
@@ -164,7 +164,7 @@ def _second_looks(connection: Connection, project: ProjectView) -> int:
         select(func.count(Tile.id.distinct()))
         .join(TileFeature, TileFeature.tile_id == Tile.id)
         .join(Feature, Feature.id == TileFeature.feature_id)
-        .where(Feature.project_id == project.id, undecided(), Tile.status.in_(("complete", "approved")))
+        .where(Feature.project_id == project.id, undecided(), counts(), Tile.status.in_(("complete", "approved")))
     ).scalar_one()
 
 

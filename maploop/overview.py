@@ -8,8 +8,10 @@ from itertools import pairwise
 import numpy as np
 from sqlalchemy import Connection, Float, Integer, cast, extract, func, select
 
+from db.conditions import counts, on_counted_tile
 from db.models import Annotator, Claim, Decision, Feature, Prediction, Tile, TileEvent
 from db.types import utc_now
+from maploop.imagery.area import area_of
 from maploop.imagery.pixel_records import PixelCounts, count_pixels
 from maploop.next_step import NextStep, next_step
 from maploop.predict.looked_at import without_run
@@ -112,7 +114,7 @@ class Overview:
 def overview_of(connection: Connection, project: ProjectView, annotator_id: int) -> Overview:
     """Where the project stands, as seen by one annotator."""
     tiles = dict.fromkeys(STATUSES, 0)
-    query = select(Tile.status, func.count()).where(Tile.project_id == project.id).group_by(Tile.status)
+    query = select(Tile.status, func.count()).where(Tile.project_id == project.id, counts()).group_by(Tile.status)
     tiles.update(dict(connection.execute(query).all()))
     classes = _classes(connection, project)
     people = _people(connection, project)
@@ -121,7 +123,7 @@ def overview_of(connection: Connection, project: ProjectView, annotator_id: int)
         tiles=tiles,
         claimed=_claimed(connection, project),
         without_imagery=bare,
-        pixels=count_pixels(connection, project),
+        pixels=count_pixels(connection, project, counts()),
         without_run=without_run(connection, project),
         classes=classes,
         people=people,
@@ -143,20 +145,21 @@ def _claimed(connection: Connection, project: ProjectView) -> int:
         select(func.count())
         .select_from(Claim)
         .join(Tile, Tile.id == Claim.tile_id)
-        .where(Tile.project_id == project.id, Claim.expires_at > utc_now(), Claim.ahead.is_(False))
+        .where(Tile.project_id == project.id, counts(), Claim.expires_at > utc_now(), Claim.ahead.is_(False))
     ).scalar_one()
 
 
 def _without_imagery(connection: Connection, project: ProjectView) -> int:
     return connection.execute(
-        select(func.count()).where(Tile.project_id == project.id, Tile.imagery_id.is_(None))
+        select(func.count()).where(Tile.project_id == project.id, counts(), Tile.imagery_id.is_(None))
     ).scalar_one()
 
 
 def _classes(connection: Connection, project: ProjectView) -> tuple[ClassProgress, ...]:
+    within = () if area_of(connection, project) is None else (on_counted_tile(),)
     found = connection.execute(
         select(Feature.verdict, Feature.class_id, Feature.withdrawn, func.count())
-        .where(Feature.project_id == project.id)
+        .where(Feature.project_id == project.id, *within)
         .group_by(Feature.verdict, Feature.class_id, Feature.withdrawn)
     )
     verdicts: dict[int, Counter[str]] = defaultdict(Counter)
@@ -174,6 +177,7 @@ def _classes(connection: Connection, project: ProjectView) -> tuple[ClassProgres
             Feature.prediction_id.is_(None),
             Feature.verdict.is_(None),
             Feature.withdrawn.is_(False),
+            *within,
         )
         .group_by(Feature.class_id)
     )

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from shapely.geometry.base import BaseGeometry
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from maploop.cli_output import counts_of, pixels_of
 from maploop.database import open_database
@@ -16,6 +18,7 @@ from maploop.imagery.uploads import file_name, kept
 from maploop.predict.file import import_predictions
 from maploop.project import create_project, parse_class
 from maploop.review.truth import import_annotations
+from maploop.vectors.area import read_area
 from pages.acts import show_error
 from pages.common import Context, choose_context, heading, heading_without_project
 from pages.links import plain
@@ -103,6 +106,7 @@ def ask_imagery(found: Context) -> None:
                         max_zoom=int(max_zoom) if max_zoom is not None else None,
                         scheme=parse_scheme(SCHEMES[scheme]),
                         check=check,
+                        annotator=found.annotator,
                         progress=progress,
                     )
 
@@ -127,21 +131,33 @@ def ask_features(found: Context, what: str) -> None:
         )
         crs = left.text_input("CRS, if the file does not say", key=f"{what}_crs", placeholder="EPSG:32636")
         again = complete_all = False
+        area = None
         if what == "predictions":
             again = st.checkbox("Import again although the model has this very file", key="predictions_again")
         else:
+            area = st.file_uploader(
+                "Area within which the truth is complete, if it is known",
+                VECTOR_TYPES,
+                key="annotations_area",
+                help="Polygons. Tiles wholly within become complete, those without a feature too. Without it, tiles "
+                "at the rim of the file stay open, as it may cover them in part only.",
+            )
             complete_all = st.checkbox(
                 "Tiles in the file's extent without a feature are empty in truth, too", key="annotations_complete_all"
             )
+        outside = st.checkbox(
+            "Import it also when none of it lies on the project's imagery", key=f"{what}_outside_imagery"
+        )
         if not st.form_submit_button(f"Import {what}", type="primary", key=f"import_{what}"):
             return
         if upload is None:
             st.warning("Choose a file first.")
             return
-        fields = {
+        fields: dict[str, Any] = {
             "class_name": None if one_class == "the file says" else one_class,
             "class_field": class_field.strip() or None,
             "source_crs": crs.strip() or None,
+            "outside_imagery": outside,
         }
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / file_name(upload.name)
@@ -168,12 +184,20 @@ def ask_features(found: Context, what: str) -> None:
                         found.project,
                         path,
                         annotator=found.annotator,
+                        area=None if area is None else kept_area(area, Path(folder)),
                         complete_all=complete_all,
                         progress=progress,
                         **fields,
                     ),
                     folder,
                 )
+
+
+def kept_area(upload: UploadedFile, folder: Path) -> BaseGeometry:
+    """The area in an uploaded file. Raises VectorError."""
+    path = folder / f"area-{file_name(upload.name)}"
+    path.write_bytes(upload.getbuffer())
+    return read_area(path)
 
 
 def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]], folder: str = "") -> None:
@@ -195,6 +219,8 @@ def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]], folder:
         st.markdown(plain(counts_of(report)) or "No tiles yet: they come with the features.")
         for line in [*pixels_of(report), *report.get("says", ())]:
             st.caption(plain(line))
+        if report.get("advice"):
+            st.warning(plain(report["advice"]), icon=":material/border_outer:")
 
 
 def show_rows(report: dict[str, Any]) -> None:
@@ -222,7 +248,7 @@ if found:
     with predictions:
         ask_features(found, "predictions")
     with annotations:
-        st.caption("Truth that is known already: its tiles come in complete, and are split as usual.")
+        st.caption("Truth that is known already: tiles that it covers wholly come in complete, and are split as usual.")
         ask_features(found, "annotations")
 else:
     with new_project:

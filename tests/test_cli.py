@@ -21,7 +21,7 @@ from sqlalchemy import event
 from db import engine
 from maploop.cli import run
 from maploop.database import open_database
-from tests.intake.files import counts, feature, square, write
+from tests.intake.files import block, counts, feature, square, write
 
 NAME = "<img src=x onerror=alert(1)>"
 
@@ -84,7 +84,8 @@ def test_predictions_and_truth_show_in_the_status(town: Cli, tmp_path: Path) -> 
     assert (answer["read"], answer["imported"], answer["repaired"], answer["model"]) == (4, 3, 0, NAME)
     assert [row["row"] for row in answer["skipped"]] == [2]
     truth = write(tmp_path / "t.geojson", [square(1), square(5), square(25, shift=0.2)])
-    answer = town("import", "annotations", "Town", str(truth), "--class", "building")
+    area = write(tmp_path / "area.geojson", [block(2)])
+    answer = town("import", "annotations", "Town", str(truth), "--class", "building", "--area", str(area))
     assert (answer["read"], answer["imported"], answer["skipped"]) == (3, 3, [])
     status = town("status", "Town")
     assert (status["predictions"], status["annotations"], status["undecided"]) == (3, 3, 1)
@@ -94,7 +95,8 @@ def test_predictions_and_truth_show_in_the_status(town: Cli, tmp_path: Path) -> 
 
 def test_truth_is_exported_with_the_hash_of_every_file(town: Cli, tmp_path: Path) -> None:
     truth = write(tmp_path / "t.geojson", [feature(square(1), note=NAME), square(5), square(25, shift=0.2)])
-    town("import", "annotations", "Town", str(truth))
+    area = write(tmp_path / "area.geojson", [block()])
+    town("import", "annotations", "Town", str(truth), "--area", str(area))
     geojson = ("export", "Town", "--format", "geojson", "--out")
     exported = town(*geojson, str(tmp_path / "out"))
     folder = Path(exported["path"])

@@ -174,7 +174,7 @@ def _runs(connection: Connection, project: ProjectView, model_name: str, run_id:
     rows = connection.execute(
         select(Run.id, Run.prompt_hash, Run.tiles)
         .join(Model, Model.id == Run.model_id)
-        .where(Run.project_id == project.id, Model.name == wanted)
+        .where(Run.project_id == project.id, Model.name == wanted, Run.withdrawn_at.is_(None))
         .order_by(Run.id.desc())
     ).all()
     if run_id is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy as np
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, Connection, func, insert, select, true, update
 
 from db.bulk import lock_project
@@ -13,19 +14,23 @@ from db.models import Imagery
 from db.models import Tile as TileRow
 from maploop.database import Database
 from maploop.errors import ImageryError, InputError
+from maploop.imagery.area import area_of
 from maploop.imagery.coverage import covered_tiles
 from maploop.imagery.info import Bounds, Scheme, SourceInfo
 from maploop.imagery.pixel_records import count_pixels, forget_coverage, measure_tiles
+from maploop.imagery.scope import tiles_of_source, within_area
 from maploop.imagery.source import describe, open_source
 from maploop.imagery.tilemath import MAX_LATITUDE, Tile, tile_indices
 from maploop.imagery.tiles import REMOTE_KINDS, cover, ensure_tiles
 from maploop.imagery.trial import Trial, centre_of, ended_at, require_pixels, says_of, try_out
+from maploop.import_records import keep_report, public_name, record_import
 from maploop.project import ProjectView
 
 MAX_TILES = 250_000
 MAX_TEXT = 1000
 MEASURED_AT_ONCE = 2_000  # tiles of local imagery that are measured at the import; others when they are used
 MOST_PLACES = 10_000
+_REFRESHED = ("kind", "info", "attribution", "licence", "may_train", "may_leave")
 
 
 def parse_bounds(text: str) -> Bounds:
@@ -61,14 +66,16 @@ def register_imagery(
     max_zoom: int | None = None,
     check: bool = True,
     scheme: Scheme | None = None,
+    annotator: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Make imagery known to a project, with a row for every tile it covers -> the `import` answer of the CLI.
 
     Nothing is copied. The same location again refreshes what is known of it; texts and rights that are not given
     stay (at first: what the file says, no licence, training allowed, and pictures may be sent to other parties where
-    training is allowed). `bounds` (EPSG:4326) narrow what is listed; of a
-    server nothing is listed without them, its tiles come with the features. A tile keeps the imagery it has.
+    training is allowed). `bounds` (EPSG:4326) and the project's area narrow what is listed; of a server nothing is
+    listed without either, its tiles come with the features. A tile keeps the imagery it has. `annotator`: who imports
+    it, for the record.
 
     Of a server some real tiles are fetched first, within the bounds or where the project has tiles, unless `check` is
     off; its deepest zoom is `max_zoom`, else as it turns out. Of imagery on this machine the pixels of at most
@@ -85,7 +92,9 @@ def register_imagery(
     if info.kind == "tile_folder" and scheme is None:
         info, says = _arranged(database, project, info)
     remote = info.kind in REMOTE_KINDS
-    tiles = [] if remote and bounds is None else _listed(info, project.zoom, bounds)
+    with database.read() as connection:
+        area = area_of(connection, project)
+    tiles = _listed(info, project.zoom, bounds, area)
     if remote and bounds is not None:
         info = replace(info, bounds=bounds)
     trial = Trial()
@@ -98,16 +107,17 @@ def register_imagery(
     progress("Writing")
     with database.write() as connection:
         lock_project(connection, project.id)
-        imagery_id, refreshed = _keep(
+        imagery_id, earlier = _keep(
             connection, project, info, {key: told[key] for key in told if told[key] is not None}
         )
+        import_id = record_import(connection, project, "imagery", info.location, annotator, imagery_id=imagery_id)
         before = _count(connection, TileRow.project_id == project.id)
-        covered = ensure_tiles(connection, project, tiles, imagery_id)
+        covered = ensure_tiles(connection, project, tiles, imagery_id, import_id=import_id)
         if remote:
             _cover_bare(connection, project, imagery_id, info.bounds)
-        elif refreshed and bounds is None:
+        elif earlier is not None and bounds is None and area is None:
             _uncover(connection, imagery_id, set(covered))
-        if refreshed:
+        if earlier is not None:
             _forget_changed(connection, imagery_id, info)
         answer = {
             "read": 1,
@@ -116,12 +126,13 @@ def register_imagery(
             "skipped": [],
             "imagery": imagery_id,
             "kind": info.kind,
-            "refreshed": refreshed,
+            "refreshed": earlier is not None,
             "tiles": _count(connection, TileRow.imagery_id == imagery_id),
             "tiles_new": _count(connection, TileRow.project_id == project.id) - before,
             "check": trial.to_json(),
             "says": says,
         }
+        answer = keep_report(connection, import_id, answer, before=earlier)
     if not remote:
         source = open_source(info)
         measure_tiles(
@@ -215,8 +226,29 @@ def _forget_changed(connection: Connection, imagery_id: int, info: SourceInfo) -
     forget_coverage(connection, list(ids))
 
 
-def _listed(info: SourceInfo, zoom: int, bounds: Bounds | None) -> list[Tile]:
-    """The tiles of a zoom that the imagery has pixels for; at least one. Raises ImageryError."""
+def _listed(info: SourceInfo, zoom: int, bounds: Bounds | None, area: BaseGeometry | None) -> list[Tile]:
+    """The tiles of a zoom that the imagery has pixels for within bounds and area; at least one.
+
+    None of a server's when there is neither. Raises ImageryError.
+    """
+    if info.kind in REMOTE_KINDS and bounds is None and area is None:
+        return []
+    if area is not None:
+        own = info if bounds is None else replace(info, bounds=bounds)
+        if info.kind in REMOTE_KINDS:
+            tiles = tiles_of_source(own, zoom, area)
+        else:
+            inner = (-180.0, -90.0, 180.0, 90.0) if bounds is None else bounds
+            west, south, east, north = area.bounds
+            box = max(west, inner[0]), max(south, inner[1]), min(east, inner[2]), min(north, inner[3])
+            inside = box[0] < box[2] and box[1] < box[3]
+            tiles = list(covered_tiles(open_source(info), zoom, bounds=box, max_tiles=MAX_TILES)) if inside else []
+            tiles = within_area(area, tiles)
+        if not tiles:
+            name = public_name(info.location)
+            msg = f"{name!r} covers no tile of the project's area: choose other imagery, or import another area."
+            raise ImageryError(msg)
+        return tiles
     tiles = list(covered_tiles(open_source(info), zoom, bounds=bounds, max_tiles=MAX_TILES))
     if not tiles:
         where = " within the bounds" if bounds else ""
@@ -228,19 +260,25 @@ def _listed(info: SourceInfo, zoom: int, bounds: Bounds | None) -> list[Tile]:
     return tiles
 
 
-def _keep(connection: Connection, project: ProjectView, info: SourceInfo, told: dict[str, Any]) -> tuple[int, bool]:
-    """Insert or refresh the imagery's row -> its id, and whether it was there."""
+def _keep(
+    connection: Connection, project: ProjectView, info: SourceInfo, told: dict[str, Any]
+) -> tuple[int, dict[str, Any] | None]:
+    """Insert or refresh the imagery's row -> its id, and what it held before; None when it is new to the project."""
     values = {"kind": info.kind, "info": info.to_json(), **told}
+    known = [getattr(Imagery, column) for column in _REFRESHED]
     found = connection.execute(
-        select(Imagery.id).where(Imagery.project_id == project.id, Imagery.location == info.location)
-    ).scalar()
+        select(Imagery.id, Imagery.withdrawn_at, *known).where(
+            Imagery.project_id == project.id, Imagery.location == info.location
+        )
+    ).first()
     if found is not None:
-        connection.execute(update(Imagery).where(Imagery.id == found).values(**values))
-        return found, True
+        connection.execute(update(Imagery).where(Imagery.id == found.id).values(**values, withdrawn_at=None))
+        before = {column: getattr(found, column) for column in _REFRESHED}
+        return found.id, before if found.withdrawn_at is None else None
     values.setdefault("attribution", info.attribution[:MAX_TEXT])
     values.setdefault("may_leave", values.get("may_train", True))
     statement = insert(Imagery).values(project_id=project.id, location=info.location, **values).returning(Imagery.id)
-    return connection.execute(statement).scalar_one(), False
+    return connection.execute(statement).scalar_one(), None
 
 
 def _cover_bare(connection: Connection, project: ProjectView, imagery_id: int, bounds: Bounds | None) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from sqlalchemy import Connection, exists, select
 
-from db.conditions import undecided
+from db.conditions import counts, undecided
 from db.models import Feature, TileFeature
 from db.models import Tile as TileRow
 from maploop.dataset.split import Split
@@ -72,6 +72,8 @@ def choose_tiles(
         raise InputError(msg)
     condition = (TileRow.project_id == project.id) & (TileRow.z == project.zoom) & TileRow.imagery_id.is_not(None)
     if not choice.given:
+        if choice.effective_scope != "finished":
+            condition &= counts()
         if choice.effective_scope == "unreviewed":
             condition &= TileRow.status.in_(_UNREVIEWED)
         if choice.effective_scope == "finished":

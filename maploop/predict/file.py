@@ -25,12 +25,14 @@ def import_predictions(
     layer: str | None = None,
     again: bool = False,
     annotator: str | None = None,
+    outside_imagery: bool = False,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
     """Import a file of predictions as a run of the model, which is made when new -> the `import` answer of the CLI.
 
     Classes, scores, CRS and layer are found out unless told, as `vectors.read_features` does. All rows that fit go in
-    together, or nothing does. `annotator`: who brings them in, for the record. Raises VectorError, InputError, and
+    together, or nothing does. `annotator`: who brings them in, for the record. Raises VectorError, InputError, also
+    when the project has imagery and all of them lie outside of it, unless they may (`outside_imagery`), and
     ConflictError when the model has this very file, unless it is wanted `again`.
     """
     path = Path(path)
@@ -43,6 +45,7 @@ def import_predictions(
         fingerprint=fingerprint(path, choice),
         again=again,
         annotator=annotator,
+        outside_imagery=outside_imagery,
     )
     with database.read() as connection:
         check_not_stored(connection, project, run)

@@ -26,8 +26,13 @@ class Choice:
     layer: str | None = None
 
 
-def read_file(path: Path, project: ProjectView, choice: Choice) -> tuple[FeatureTable, ReadReport]:
-    """Features of a file that fit the project; at least one. Raises VectorError, also when nothing is left."""
+def read_file(
+    path: Path, project: ProjectView, choice: Choice, *, may_be_empty: bool = False
+) -> tuple[FeatureTable, ReadReport]:
+    """Features of a file that fit the project. Raises VectorError, also when nothing is left.
+
+    It `may_be_empty` when it lists pictures that somebody looked at and found nothing on.
+    """
     table, report = read_features(path, classes=project.geometry_types, **asdict(choice))
     tiles = span(table.geometries, project.zoom)
     wide = tiles > MAX_TILES_A_FEATURE
@@ -38,7 +43,7 @@ def read_file(path: Path, project: ProjectView, choice: Choice) -> tuple[Feature
     report.skipped.sort(key=lambda each: each["row"])
     if wide.any():
         table = _only(table, ~wide)
-    if not len(table):
+    if not len(table) and not (may_be_empty and report.looked_at):
         msg = f"{path} holds no features: nothing was imported."
         if report.skipped:
             first = report.skipped[0]

@@ -2,6 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, union
 
+from db.conditions import counts
 from db.models import Feature, Import, ImportTile, Model, Prediction, Run, RunTile, Tile, TileFeature
 from maploop.project import ProjectView
 
@@ -29,7 +30,7 @@ def without_run(connection: Connection, project: ProjectView) -> int:
     return connection.execute(
         select(func.count())
         .select_from(Tile)
-        .where(Tile.project_id == project.id, Tile.imagery_id.is_not(None), Tile.set_aside.is_(None), ~looked_at())
+        .where(Tile.project_id == project.id, Tile.imagery_id.is_not(None), counts(), ~looked_at())
     ).scalar_one()
 
 

@@ -22,6 +22,7 @@ from maploop.predict.extent import small_holes
 from maploop.predict.memory import Recall, known_features, recall, recall_since
 from maploop.predict.models import add_model
 from maploop.predict.placing import Placement, place
+from maploop.predict.whereabouts import check_on_imagery
 from maploop.predict.writer import Covered, PredictionWriter, StoredRun
 from maploop.project import ProjectView
 from maploop.vectors.features import FeatureTable
@@ -45,6 +46,7 @@ class NewRun:
     fingerprint: str = ""
     again: bool = False  # store it although the fingerprint is known
     annotator: str | None = None  # who brings it in
+    outside_imagery: bool = False  # also when none of it lies on imagery
 
 
 def check_not_stored(connection: Connection, project: ProjectView, run: NewRun) -> None:
@@ -79,6 +81,9 @@ def store_run(
     Raises ConflictError, InputError.
     """
     ready = _compared(database, project, table, (), progress)
+    if not run.outside_imagery:
+        with database.read() as connection:
+            check_on_imagery(connection, project, table.geometries, ready.placement, Path(run.source))
     progress("Writing")
     with database.write() as connection:
         lock_project(connection, project.id)

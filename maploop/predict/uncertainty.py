@@ -95,10 +95,12 @@ def _doubt(score: float | None, votes: int | None, *, withdrawn: bool) -> float 
 
 
 def _part_of(connection: Connection, project_id: int) -> Mapping[int, int]:
-    """Run -> itself; of files of one model, the newest."""
+    """Run -> itself; of files of one model, the newest; without those that were taken back."""
     newest: dict[int, int] = {}
     runs = connection.execute(
-        select(Run.id, Run.model_id, Run.source).where(Run.project_id == project_id).order_by(Run.id)
+        select(Run.id, Run.model_id, Run.source)
+        .where(Run.project_id == project_id, Run.withdrawn_at.is_(None))
+        .order_by(Run.id)
     ).all()
     for run, model, source in runs:
         if source:
@@ -118,8 +120,9 @@ def _found_by(
         .join(Prediction, Prediction.feature_id == Feature.id)
         .where(*_on(project_id, tile_ids), Feature.verdict.is_(None))
     ):
-        found_by[feature].add(part_of[run])
-        answered[tile].add(part_of[run])
+        if run in part_of:
+            found_by[feature].add(part_of[run])
+            answered[tile].add(part_of[run])
     return found_by, answered
 
 

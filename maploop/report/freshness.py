@@ -28,7 +28,13 @@ def stamp_of(
     )
     acted = select(func.max(TileEvent.seq)).where(TileEvent.tile_id.in_(on_tiles))
     ran = (
-        select(func.max(Run.id), func.max(Run.beat_at), func.max(Run.finished_at), func.sum(Run.seconds))
+        select(
+            func.max(Run.id),
+            func.max(Run.beat_at),
+            func.max(Run.finished_at),
+            func.sum(Run.seconds),
+            func.count(Run.withdrawn_at),
+        )
         .join(Model, Model.id == Run.model_id)
         .where(Model.project_id == project.id, Model.name.in_(sorted(models)))
     )

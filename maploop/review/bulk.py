@@ -42,12 +42,14 @@ def record_decisions(
     *,
     reason: str | None = None,
     rule_id: int | None = None,
+    import_id: int | None = None,
     undoes: Sequence[str] | None = None,
+    previous: Sequence[str | None] | None = None,
 ) -> None:
     """Store decisions that took no time, given as parallel columns; outlines are WKB in EPSG:4326.
 
     `before`: the features as they were, in the same order; None when they are new. `undoes`: the decisions taken back,
-    before which nobody had decided.
+    `previous` those that stood before them; without it, nobody had decided before.
     """
     count = len(ids)
     if not count:
@@ -71,17 +73,26 @@ def record_decisions(
             "verdict": verdicts,
             "reason": [reason] * count,
             "rule_id": [rule_id] * count,
+            "import_id": [import_id] * count,
             "class_before_id": nothing if before is None else before.class_ids,
             "class_id": class_ids,
             "geometry_before": nothing if before is None else shapely.to_wkb(before.geometries),
             "geometry": outlines,
             "seconds": [0.0] * count,
             "undoes": nothing if undoes is None else undoes,
-            "previous_id": nothing if before is None or undoes is not None else before.decision_ids,
+            "previous_id": _previous(count, before, undoes, previous),
             "made_at": [now] * count,
             "stored_at": [now] * count,
         },
     )
+
+
+def _previous(
+    count: int, before: Known | None, undoes: Sequence[str] | None, previous: Sequence[str | None] | None
+) -> Sequence[str | None] | NDArray[np.object_]:
+    if previous is not None:
+        return previous
+    return [None] * count if before is None or undoes is not None else before.decision_ids
 
 
 def move_features(

@@ -5,7 +5,8 @@ from typing import TypedDict
 
 from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
-from db.models import Decision, Feature, Tile, TileEvent
+from db.conditions import counts, on_counted_tile
+from db.models import Decision, Feature, Import, Tile, TileEvent
 from db.types import utc_now
 
 FINISHED = ("complete", "approved")
@@ -47,10 +48,13 @@ _BY_ANNOTATOR: BindParameter[int] = bindparam("annotator")
 _SINCE: BindParameter[datetime] = bindparam("since")
 _STATUSES = (
     select(Tile.status, func.count(), func.count().filter(Tile.finished_by == _BY_ANNOTATOR))
-    .where(Tile.project_id == _OF_PROJECT, Tile.imagery_id.is_not(None))
+    .where(Tile.project_id == _OF_PROJECT, Tile.imagery_id.is_not(None), counts())
     .group_by(Tile.status)
 )
 _VERDICTS = select(Feature.verdict, func.count()).where(Feature.project_id == _OF_PROJECT).group_by(Feature.verdict)
+# Slower, so only where there is an area beyond which features may lie.
+_HAS_AREA = select(Import.id).where(Import.project_id == _OF_PROJECT, Import.kind == "area", Import.undone_at.is_(None))
+_VERDICTS_IN_AREA = _VERDICTS.where(on_counted_tile())
 _HOUR_TILES = (
     select(func.count(TileEvent.tile_id.distinct()))
     .join(Tile, Tile.id == TileEvent.tile_id)
@@ -71,11 +75,12 @@ _HOUR_FEATURES = select(func.count()).where(
 
 
 def progress_of(connection: Connection, project_id: int, annotator_id: int) -> Progress:
-    """The counts of PROGRESS. Tiles without imagery cannot be reviewed and do not count."""
+    """The counts of PROGRESS. Tiles without imagery or outside the project's area do not count."""
     where = {"project": project_id, "annotator": annotator_id, "since": utc_now() - timedelta(hours=1)}
     statuses = {status: (count, mine) for status, count, mine in connection.execute(_STATUSES, where)}
     finished = [statuses[each] for each in FINISHED if each in statuses]
-    verdicts = dict(connection.execute(_VERDICTS, where).all())
+    has_area = connection.execute(_HAS_AREA.limit(1), where).first() is not None
+    verdicts = dict(connection.execute(_VERDICTS_IN_AREA if has_area else _VERDICTS, where).all())
     total = sum(verdicts.values())
     return {
         "tiles": {

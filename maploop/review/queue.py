@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
 
-from db.conditions import undecided
+from db.conditions import counts, undecided
 from db.models import Claim, Decision, Feature, Prediction, Tile, TileEvent, TileFeature
 from db.types import utc_now
 from maploop.imagery.tilemath import Tile as TileAddress
@@ -81,6 +81,7 @@ def _candidates(project_id: int, annotator_id: int, holding: Sequence[int]) -> S
         .outerjoin(Claim, Claim.tile_id == Tile.id)
         .where(
             Tile.project_id == project_id,
+            counts(),
             Tile.imagery_id.is_not(None),
             or_(Claim.tile_id.is_(None), Claim.expires_at <= utc_now(), Claim.annotator_id == annotator_id),
         )
@@ -170,7 +171,7 @@ def why_nothing(connection: Connection, project: ProjectView, annotator_id: int,
     """Why the queue is empty for this annotator, and what to do."""
 
     def count(*conditions: ColumnElement[bool]) -> int:
-        query = select(func.count()).select_from(Tile).where(Tile.project_id == project.id, *conditions)
+        query = select(func.count()).select_from(Tile).where(Tile.project_id == project.id, counts(), *conditions)
         return connection.execute(query).scalar_one()
 
     if not count():

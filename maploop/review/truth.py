@@ -1,6 +1,5 @@
 """Known truth from a file: annotations somebody made elsewhere, as decisions of the person who imports them."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection, select
 
 from db.bulk import MANY, insert_rows, lock_project, refresh_statistics, reserve_ids, update_rows
@@ -16,15 +16,17 @@ from db.models import Annotator, Claim, Feature, Tile, TileEvent, TileFeature
 from db.types import stored_now, utc_now
 from maploop.database import Database
 from maploop.errors import ClaimError
-from maploop.imagery.tilemath import Tile as TileAddress
-from maploop.imagery.tiles import ensure_tiles
+from maploop.imagery.tiles import ensure_tiles, on_imagery
+from maploop.import_records import cover_tiles, keep_report, record_import, vouch_for
 from maploop.predict.intake import Choice, as_json, read_file
 from maploop.predict.memory import Recall, features_with_ids, known_features, recall, recall_since
 from maploop.predict.placing import Placement, drop_places, keep_places, place
 from maploop.predict.store import Progress
 from maploop.predict.uncertainty import refresh_uncertainty
+from maploop.predict.whereabouts import check_on_imagery
 from maploop.project import ProjectView, annotator_id
 from maploop.review.bulk import last_decision, move_features, new_ids, record_decisions
+from maploop.review.truth_ground import Basis, CoveredGround, covered_ground
 from maploop.vectors.features import FeatureTable
 from maploop.vectors.geometry import Geometries
 
@@ -40,8 +42,12 @@ class StoredTruth:
     accepted, corrected decided what had been predicted, as it was or with the outline of the file
     already             stand for annotations that people made: theirs stay
     rejected            undecided predictions of the file's classes, on its tiles, that are not in the file
-    completed           tiles that became complete; `left_open`: those with undecided features of other classes
+    completed           tiles that became complete, `empty` of them without any feature of the file
+    left_open           tiles with features of the file that did not: `at_rim` of them as the file may cover a part of
+                        them only (`rim_without_imagery` of these cannot be reviewed either), the others as they hold
+                        undecided features of other classes
     outside_imagery     features on no tile with imagery
+    basis               what says which tiles are covered: see `truth_ground.CoveredGround`
     """
 
     imported: int
@@ -52,8 +58,12 @@ class StoredTruth:
     rejected: int
     tiles: int
     completed: int
+    empty: int
     left_open: int
+    at_rim: int
+    rim_without_imagery: int
     outside_imagery: int
+    basis: Basis
 
 
 def import_annotations(
@@ -66,22 +76,37 @@ def import_annotations(
     class_field: str | None = None,
     source_crs: str | None = None,
     layer: str | None = None,
+    area: BaseGeometry | None = None,
     complete_all: bool = False,
+    outside_imagery: bool = False,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
     """Import a file of known truth -> the `import` answer of the CLI; all rows that fit, or nothing.
 
-    The tiles it touches become complete; with `complete_all` also those with imagery within its bounds that it leaves
-    empty. What is undecided there and not in the file is rejected. Raises VectorError, InputError, and ClaimError when
-    somebody else is at work on one of the tiles.
+    The tiles that it covers wholly become complete: those within `area` (EPSG:4326), else those whose pictures it
+    lists, else those that `truth_ground` finds, with `complete_all` also empty ones within its bounds. What is
+    undecided there and not in the file is rejected. Raises VectorError, InputError, also when the project has imagery
+    and the whole file lies outside of it, unless it may (`outside_imagery`), and ClaimError when somebody else is at
+    work on one of the tiles.
     """
     progress("Reading")
     choice = Choice(class_name=class_name, class_field=class_field, source_crs=source_crs, layer=layer)
-    table, report = read_file(Path(path), project, choice)
+    table, report = read_file(Path(path), project, choice, may_be_empty=True)
     class_ids = np.array([project.class_named(name).id for name in table.class_names], dtype=np.int64)
     placement = place(table.geometries, project.zoom)
     progress("Comparing with what is known")
     with database.read() as connection:
+        if not outside_imagery:
+            check_on_imagery(connection, project, table.geometries, placement, Path(path))
+        ground = covered_ground(
+            connection,
+            project,
+            table.geometries,
+            placement,
+            area=area,
+            looked_at=report.looked_at,
+            fill_extent=complete_all,
+        )
         known = known_features(connection, project, placement.tiles)
     recalled = recall(table.geometries, class_ids, known, project)
     progress("Writing")
@@ -89,9 +114,32 @@ def import_annotations(
         lock_project(connection, project.id)
         recalled = recall_since(connection, project, placement.tiles, table.geometries, class_ids, recalled)
         person = annotator_id(connection, annotator)
-        writer = _Writer(connection, project, person, table, class_ids, placement, recalled)
-        stored = writer.store(complete_all=complete_all)
-    return {**as_json(report, stored.imported), **asdict(stored)}
+        import_id = record_import(connection, project, "annotations", str(path), annotator, area=area)
+        writer = _Writer(connection, project, person, import_id, table, class_ids, placement, recalled)
+        stored = writer.store(ground)
+        return keep_report(
+            connection,
+            import_id,
+            {**as_json(report, stored.imported), **asdict(stored), "advice": _advice(stored)},
+        )
+
+
+def _advice(stored: StoredTruth) -> str:
+    """What to do about tiles at the rim; empty when there are none."""
+    if not stored.at_rim:
+        return ""
+    tiles = "1 tile was" if stored.at_rim == 1 else f"{stored.at_rim:,} tiles were"
+    if stored.rim_without_imagery:
+        tiles += f" left open ({stored.rim_without_imagery:,} without imagery)"
+    else:
+        tiles += " left open"
+    if stored.basis == "extent":
+        return (
+            f"{tiles}, as the file may cover them in part only: import it again with the area in which it is complete "
+            "(--area FILE), or review them."
+        )
+    ground = {"area": "the area", "images": "the pictures it lists", "project_area": "the project's area"}
+    return f"{tiles}, as they do not lie wholly within {ground[stored.basis]}: review them."
 
 
 class _Writer:
@@ -102,6 +150,7 @@ class _Writer:
         connection: Connection,
         project: ProjectView,
         annotator: int,
+        import_id: int,
         table: FeatureTable,
         class_ids: NDArray[np.int64],
         placement: Placement,
@@ -110,6 +159,7 @@ class _Writer:
         self.connection = connection
         self.project = project
         self.annotator = annotator
+        self.import_id = import_id
         self.table = table
         self.class_ids = class_ids
         self.wkb = shapely.to_wkb(table.geometries, output_dimension=2)
@@ -118,15 +168,17 @@ class _Writer:
         self.found = recalled.found
         self.new = recalled.new
         self.met = recalled.met
-        self.tile_ids = np.array(ensure_tiles(connection, project, placement.tiles), dtype=np.int64)
+        self.tile_ids = np.array(
+            ensure_tiles(connection, project, placement.tiles, import_id=import_id), dtype=np.int64
+        )
         first = np.unique(placement.feature, return_index=True)[1]
         self.decided_on = self.tile_ids[placement.tile[first]]  # a tile for each feature
         self.left_tiles: set[int] = set()  # tiles that may have lost something undecided
 
-    def store(self, *, complete_all: bool) -> StoredTruth:
-        imagery_tiles = _tiles_with_imagery(self.connection, self.project, self.placement.tiles)
-        wanted = set(self.tile_ids.tolist()) | (imagery_tiles if complete_all else set())
-        self._refuse_held(wanted)
+    def store(self, ground: CoveredGround) -> StoredTruth:
+        covered = set(ensure_tiles(self.connection, self.project, ground.tiles, import_id=self.import_id))
+        touched = set(self.tile_ids.tolist())
+        self._refuse_held(covered | touched)
         verdicts = self.known.verdicts[self.found[self.met]]
         annotated = np.isin(verdicts, _ANNOTATIONS)
         self._add(self.new)
@@ -134,12 +186,14 @@ class _Writer:
             refresh_statistics(self.connection, Tile, Feature, TileFeature)
         deciding = self.met[~annotated]
         accepted = self._decide(deciding)
-        rejected, busy = self._reject(wanted)
-        touched = np.isin(self.placement.feature, np.concatenate([self.new, deciding]))
-        changed = set(self.tile_ids[self.placement.tile[touched]].tolist())
-        completed = self._complete(wanted - busy, changed)
-        refresh_uncertainty(self.connection, self.project.id, sorted(wanted | self.left_tiles))
-        covered = np.isin(self.tile_ids, sorted(imagery_tiles))
+        vouch_for(self.connection, self.import_id, self.known.ids[self.found[self.met[annotated]]].tolist())
+        rejected, busy = self._reject(covered)
+        moved = np.isin(self.placement.feature, np.concatenate([self.new, deciding]))
+        changed = set(self.tile_ids[self.placement.tile[moved]].tolist())
+        completed = self._complete(covered - busy, changed)
+        cover_tiles(self.connection, self.import_id, covered - busy)
+        refresh_uncertainty(self.connection, self.project.id, sorted(covered | touched | self.left_tiles))
+        imaged = on_imagery(self.connection, self.project, self.placement.tiles)
         return StoredTruth(
             imported=len(self.table),
             added=len(self.new),
@@ -147,10 +201,14 @@ class _Writer:
             corrected=len(deciding) - accepted,
             already=int(annotated.sum()),
             rejected=rejected,
-            tiles=len(wanted),
-            completed=completed,
-            left_open=len(busy),
-            outside_imagery=len(self.table) - len(np.unique(self.placement.feature[covered[self.placement.tile]])),
+            tiles=len(covered | touched),
+            completed=len(completed),
+            empty=len(completed - touched),
+            left_open=len(touched - covered) + len(busy),
+            at_rim=len(touched - covered),
+            rim_without_imagery=len(set(self.tile_ids[~imaged].tolist()) - covered),
+            outside_imagery=len(self.table) - len(np.unique(self.placement.feature[imaged[self.placement.tile]])),
+            basis=ground.basis,
         )
 
     def _refuse_held(self, tiles: set[int]) -> None:
@@ -230,6 +288,7 @@ class _Writer:
         return len(before), busy
 
     def _record(self, decisions: list[str], features: NDArray[np.int64], *columns: Any, **more: Any) -> None:
+        more["import_id"] = self.import_id
         record_decisions(self.connection, self.project.id, self.annotator, decisions, features, *columns, **more)
 
     def _keep_places(self, chosen: NDArray[np.int64], feature_ids: NDArray[np.int64]) -> None:
@@ -239,14 +298,14 @@ class _Writer:
         which = row[self.placement.feature] != -1
         keep_places(self.connection, self.tile_ids[self.placement.tile[which]], row[self.placement.feature[which]])
 
-    def _complete(self, tiles: set[int], changed: set[int]) -> int:
-        """Make tiles complete, approved ones only when they changed -> how many became so."""
+    def _complete(self, tiles: set[int], changed: set[int]) -> set[int]:
+        """Make tiles complete, approved ones only when they changed -> those that became so."""
         rows = self.connection.execute(
             select(Tile.id, Tile.status).where(Tile.project_id == self.project.id, Tile.status != "complete")
         )
         finished = [row.id for row in rows if row.id in tiles and (row.status != "approved" or row.id in changed)]
         if not finished:
-            return 0
+            return set()
         now = stored_now()
         insert_rows(
             self.connection,
@@ -260,6 +319,7 @@ class _Writer:
                 "comment": [""] * len(finished),
                 "seconds": [0.0] * len(finished),
                 "drawn_by": ["import"] * len(finished),
+                "import_id": [self.import_id] * len(finished),
                 "stored_at": [now] * len(finished),
                 "after_decision": [last_decision(self.connection)] * len(finished),
             },
@@ -276,22 +336,9 @@ class _Writer:
                 "comment": [""] * count,
             },
         )
-        return len(finished)
+        return set(finished)
 
 
 def _same(a: Geometries, b: Geometries) -> NDArray[np.bool_]:
     """Which pairs are the same outline, wherever it starts, up to what formats round away."""
     return shapely.equals_exact(shapely.normalize(a), shapely.normalize(b), tolerance=SAME_DEGREES)
-
-
-def _tiles_with_imagery(connection: Connection, project: ProjectView, tiles: Sequence[TileAddress]) -> set[int]:
-    """Ids of the tiles with imagery in the bounding box of these."""
-    xs, ys = [tile.x for tile in tiles], [tile.y for tile in tiles]
-    query = select(Tile.id).where(
-        Tile.project_id == project.id,
-        Tile.z == project.zoom,
-        Tile.x.between(min(xs), max(xs)),
-        Tile.y.between(min(ys), max(ys)),
-        Tile.imagery_id.is_not(None),
-    )
-    return set(connection.execute(query).scalars())

@@ -160,7 +160,7 @@ def _classified(parts: Parts, source: SourceTable, choice: _Choice, notes: Notes
     field = choice.class_field or source.class_field
     if choice.class_name is not None:
         parts.class_names[:] = _spelled(choice)
-    elif field is not None:
+    elif field is not None and (choice.class_field or len(source)):
         _by_field(parts, source, fields.find_field(choice.names, field, what="class", path=choice.path), choice, notes)
     elif guessed := fields.guess_class_field(source.properties, choice.names, choice.classes):
         _by_field(parts, source, guessed, choice, notes)

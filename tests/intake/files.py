@@ -29,6 +29,14 @@ def square(column: float = 1, row: float = 1, *, size: float = 2, shift: float =
     return shapely.box(x, y - size * STEP, x + size * STEP, y)
 
 
+def block(columns: int = 4, rows: int = 1) -> BaseGeometry:
+    """The ground of some tiles, the corner tile in the north-west: an area in which truth is complete."""
+    tiles = [
+        Tile(CORNER.z, CORNER.x + column, CORNER.y + row).polygon for column in range(columns) for row in range(rows)
+    ]
+    return shapely.union_all(tiles)
+
+
 def feature(geometry: BaseGeometry, **properties: object) -> dict[str, Any]:
     """A GeoJSON feature."""
     return {"type": "Feature", "geometry": shapely.geometry.mapping(geometry), "properties": properties}

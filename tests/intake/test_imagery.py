@@ -106,7 +106,8 @@ def test_a_server_within_bounds_covers_those_and_nothing_else(
 ) -> None:
     answer = register_imagery(database, project, TEMPLATE, bounds=CORNER.bounds, check=False)
     assert answer["tiles"] == 1
-    answer = import_predictions(database, project, write(tmp_path / "p.geojson", [square(25)]), model_name="m")
+    path = write(tmp_path / "p.geojson", [square(25)])
+    answer = import_predictions(database, project, path, model_name="m", outside_imagery=True)
     assert answer["outside_imagery"] == 1
 
 

@@ -14,7 +14,7 @@ from maploop.errors import ConflictError
 from maploop.predict.file import import_predictions
 from maploop.project import ProjectView
 from maploop.review.truth import import_annotations
-from tests.intake.files import counts, features, square, tiles, write
+from tests.intake.files import block, counts, features, square, tiles, write
 
 
 def together(*works: Callable[[Callable[[str], None]], Any]) -> list[Any]:
@@ -73,7 +73,7 @@ def test_truth_and_predictions_at_the_same_time_leave_one_feature_each(
     path = write(tmp_path / "p.geojson", [square(1), square(25)])
     together(
         lambda wait: import_predictions(database, project, path, model_name="m", progress=wait),
-        lambda wait: import_annotations(database, project, path, annotator="anna", progress=wait),
+        lambda wait: import_annotations(database, project, path, annotator="anna", area=block(), progress=wait),
     )
     assert len(features(database)) == 2
     assert {row.verdict for row in features(database)} <= {"add", "accept"}

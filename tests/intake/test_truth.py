@@ -16,16 +16,16 @@ from maploop.predict.file import import_predictions
 from maploop.project import ProjectView, annotator_id
 from maploop.review import claims, truth
 from maploop.review.truth import import_annotations
-from tests.builders import CORNER, a_tile
-from tests.intake.files import counts, decide, feature, features, square, tiles, write
+from tests.builders import CORNER, a_tile, some_imagery
+from tests.intake.files import block, counts, decide, feature, features, square, tiles, write
 
 OUTCOMES = ("added", "accepted", "corrected", "already", "rejected", "completed", "left_open")
 
 
 def know(database: Database, project: ProjectView, folder: Path, *shapes: Any, **options: Any) -> dict[str, int]:
-    """Import shapes as Anna's truth -> what became of them, zeros left out."""
+    """Import shapes as Anna's truth, complete on four tiles -> what became of them, zeros left out."""
     path = write(folder / "truth.geojson", shapes)
-    answer = import_annotations(database, project, path, annotator="anna", **options)
+    answer = import_annotations(database, project, path, annotator="anna", **{"area": block(), **options})
     return {name: answer[name] for name in OUTCOMES if answer[name]}
 
 
@@ -94,16 +94,21 @@ def test_a_tile_with_undecided_features_of_other_classes_stays_open(
     assert tiles(database)[CORNER].status == "open"
 
 
-def test_empty_tiles_are_complete_only_when_asked_for(database: Database, project: ProjectView, tmp_path: Path) -> None:
+def test_empty_tiles_are_complete_within_the_area_or_when_the_extent_is_said_to_be_filled(
+    database: Database, project: ProjectView, tmp_path: Path
+) -> None:
     with database.write() as connection:
-        for column in range(4):
-            a_tile(connection, project, column)
+        local = some_imagery(connection, project, kind="geotiff", location="/town.tif")
+        for column in range(5):
+            a_tile(connection, project, column, imagery_id=local)
     predict(database, project, tmp_path, square(30))
     ends = [square(1), square(45)]  # on the first and the third tile
-    assert know(database, project, tmp_path, *ends) == {"added": 2, "completed": 2}
-    outcome = know(database, project, tmp_path, *ends, complete_all=True)
-    assert outcome == {"already": 2, "rejected": 1, "completed": 1}
-    assert [row.status for row in tiles(database).values()] == ["complete", "complete", "complete", "open"]
+    assert know(database, project, tmp_path, *ends, area=None) == {"added": 2, "left_open": 2}
+    outcome = know(database, project, tmp_path, *ends, area=None, complete_all=True)
+    assert outcome == {"already": 2, "rejected": 1, "completed": 2, "left_open": 1}  # the file may end within the third
+    assert [row.status for row in tiles(database).values()] == ["complete", "complete", "open", "open", "open"]
+    assert know(database, project, tmp_path, *ends) == {"already": 2, "completed": 2}
+    assert [row.status for row in tiles(database).values()] == [*["complete"] * 4, "open"]
 
 
 def test_an_approved_tile_is_complete_again_when_truth_changes_it(
@@ -112,11 +117,11 @@ def test_an_approved_tile_is_complete_again_when_truth_changes_it(
     with database.write() as connection:
         a_tile(connection, project, 0, status="approved")
         a_tile(connection, project, 1, status="returned")
-    assert know(database, project, tmp_path, square(1), square(25)) == {"added": 2, "completed": 2}
+    assert know(database, project, tmp_path, square(1), square(25), area=block(2)) == {"added": 2, "completed": 2}
     assert {row.status for row in tiles(database).values()} == {"complete"}
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE tile SET status = 'approved'")
-    assert know(database, project, tmp_path, square(1), square(25)) == {"already": 2}
+    assert know(database, project, tmp_path, square(1), square(25), area=block(2)) == {"already": 2}
     assert {row.status for row in tiles(database).values()} == {"approved"}
 
 

@@ -14,7 +14,7 @@ from maploop.settings import get_settings
 from pages import links
 from tests.browser.review_ground import paint
 from tests.builders import a_project
-from tests.intake.files import counts, feature, square
+from tests.intake.files import block, counts, feature, square
 
 PAGE = str(Path(links.__file__).parent / "import_.py")
 
@@ -120,7 +120,10 @@ def test_an_upload_that_is_no_imagery_leaves_nothing_behind(project: ProjectView
 
 
 def test_known_truth_is_imported(project: ProjectView) -> None:
-    app = upload(page(), "truth.geojson", collection(feature(square(1))), "annotations")
+    app = page()
+    area = ("area.geojson", collection(feature(block(1))), "application/octet-stream")
+    app.file_uploader(key="annotations_area").set_value(area)
+    app = upload(app, "truth.geojson", collection(feature(square(1))), "annotations")
     assert not app.exception
     assert metrics(app)["Features imported"] == "1"
     assert "tiles now complete" in "\n".join(each.value for each in app.markdown)

@@ -1,0 +1,26 @@
+"""Reads a file of polygons as one area."""
+
+from pathlib import Path
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from maploop.errors import VectorError
+from maploop.vectors.read import read_features
+
+
+def read_area(path: Path | str, *, source_crs: str | None = None, layer: str | None = None) -> BaseGeometry:
+    """All polygons of a file joined, valid, in EPSG:4326. Raises VectorError, also when it has none."""
+    table, report = read_features(
+        path, classes={"area": "polygon"}, class_name="area", source_crs=source_crs, layer=layer
+    )
+    if not len(table):
+        why = f"; row {report.skipped[0]['row']}: {report.skipped[0]['reason']}" if report.skipped else ""
+        msg = f"{path} holds no polygon to be an area{why}: draw one."
+        raise VectorError(msg)
+    if report.skipped:
+        first = report.skipped[0]
+        msg = f"{path} is no area as a whole: row {first['row']} cannot be read: {first['reason']}."
+        raise VectorError(msg)
+    area: BaseGeometry = shapely.union_all(table.geometries)
+    return area
