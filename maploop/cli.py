@@ -129,6 +129,17 @@ def imagery(
         typer.Option(metavar="xyz|tms|zyx", help="How a folder of tiles is named; else by what the project covers."),
     ] = None,
     tms: Annotated[bool, typer.Option("--tms", help="The same as --scheme tms: rows count from the south.")] = False,
+    crs: Annotated[
+        str | None, typer.Option(metavar="CRS", help="Of a GeoTIFF, in place of what it says: EPSG:32636.")
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(metavar="R,G,B", help="Numbers of a GeoTIFF's bands to show; else found by name.")
+    ] = None,
+    stretch: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="Values shown as black and white; else the 2nd and 98th in 100."),
+    ] = None,
+    nodata: Annotated[float | None, typer.Option(metavar="V", help="The value of pixels that hold nothing.")] = None,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Fetch a few tiles of a server first, and refuse if none comes.")
     ] = True,
@@ -136,9 +147,11 @@ def imagery(
     as_json: AsJson = False,
 ) -> None:
     """Refer to imagery where it lies and make its tiles; the same source again refreshes it."""
+    from maploop.imagery.raster_options import parse_raster_options  # noqa: PLC0415
     from maploop.imagery.register import parse_bounds, parse_scheme, register_imagery  # noqa: PLC0415
     from maploop.settings import get_settings  # noqa: PLC0415
 
+    raster = parse_raster_options(crs, bands, stretch, nodata)
     area = parse_bounds(bounds) if bounds is not None else None
     database, view = _project(db, project)
     with progress() as report:
@@ -153,6 +166,7 @@ def imagery(
             bounds=area,
             max_zoom=max_zoom,
             scheme=parse_scheme("tms" if tms else scheme),
+            raster=raster,
             check=check,
             annotator=get_settings().user,
             progress=report,

@@ -13,6 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from maploop.cli_output import counts_of, pixels_of
 from maploop.database import open_database
 from maploop.errors import MaploopError
+from maploop.imagery.raster_options import parse_raster_options
 from maploop.imagery.register import parse_bounds, parse_scheme, register_imagery
 from maploop.imagery.uploads import file_name, kept
 from maploop.predict.file import import_predictions
@@ -90,6 +91,18 @@ def ask_imagery(found: Context) -> None:
             "Deepest zoom of a server", 0, 24, None, key="imagery_max_zoom", placeholder="found by trying"
         )
         check = st.checkbox("Fetch a few tiles of a server first, and refuse if none comes", True, key="imagery_check")
+        with st.expander("What a GeoTIFF does not say, or says wrongly"):
+            left, right = st.columns(2)
+            crs = left.text_input("CRS", key="imagery_crs", placeholder="EPSG:32636")
+            bands = right.text_input(
+                "Bands shown as red, green and blue", key="imagery_bands", placeholder="found by name: 4,3,2"
+            )
+            stretch = left.text_input(
+                "Values shown as black and white", key="imagery_stretch", placeholder="found in the file: 0,3000"
+            )
+            nodata = right.number_input(
+                "Value of pixels that hold nothing", value=None, key="imagery_nodata", placeholder="the file says"
+            )
         if st.form_submit_button("Import imagery", type="primary", key="import_imagery"):
 
             def work(progress: Callable[[str], None]) -> dict[str, Any]:
@@ -105,6 +118,7 @@ def ask_imagery(found: Context) -> None:
                         bounds=parse_bounds(bounds) if bounds.strip() else None,
                         max_zoom=int(max_zoom) if max_zoom is not None else None,
                         scheme=parse_scheme(SCHEMES[scheme]),
+                        raster=parse_raster_options(crs, bands, stretch, nodata),
                         check=check,
                         annotator=found.annotator,
                         progress=progress,

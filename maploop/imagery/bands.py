@@ -1,5 +1,6 @@
 """Which bands of a raster are seen, and how their values become 8 bit."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ FULL_READ_PIXELS = 64_000_000  # a raster without overviews is sampled in window
 SAMPLE_WINDOWS = 12  # windows a side of that sample
 SAMPLE_WINDOW_SIDE = 96
 
+BEYOND_PIXELS = 1e30  # no imagery has such values; fill values are larger
+FOREIGN_COLOURS = {"CIELAB", "ICCLAB", "ITULAB", "LOGL", "LOGLUV"}
+
 Stretch = tuple[tuple[float, float], ...]
 
 
@@ -27,14 +31,22 @@ class Bands:
     palette: NDArray[np.uint8] | None
 
 
-def choose_bands(dataset: Any) -> Bands:
-    """Red, green and blue where named, else the first three; grey where there are fewer. Raises ImageryError."""
+def choose_bands(dataset: Any, wanted: tuple[int, ...] | None = None) -> Bands:
+    """Choose the bands to show: those `wanted`, else red, green and blue by name, else the first three.
+
+    Grey where there are fewer than three. Raises ImageryError.
+    """
+    if wanted is not None:
+        return _wanted_bands(dataset, wanted)
+    _check_colours(dataset)
     kinds = list(dataset.colorinterp)
     if any(np.dtype(dtype).kind == "c" for dtype in dataset.dtypes):
         msg = f"{dataset.name!r} holds complex numbers, not an image: convert it to amplitude first."
         raise ImageryError(msg)
     if kinds[0] == ColorInterp.palette:
         return Bands((1,), _palette(dataset))
+    if (named := _named_bands(dataset)) is not None:  # before the kinds, which GDAL makes up where nobody set them
+        return Bands(named, None)
     rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     if all(kind in kinds for kind in rgb):
         return Bands(tuple(kinds.index(kind) + 1 for kind in rgb), None)
@@ -43,6 +55,55 @@ def choose_bands(dataset: Any) -> Bands:
         msg = f"{dataset.name!r} has only an alpha band: give imagery with at least one band of pixels."
         raise ImageryError(msg)
     return Bands(tuple(seen[:3]) if len(seen) >= 3 else (seen[0],), None)
+
+
+def _wanted_bands(dataset: Any, wanted: tuple[int, ...]) -> Bands:
+    if len(wanted) not in (1, 3) or not all(1 <= each <= dataset.count for each in wanted):
+        name = dataset.name.rpartition("/")[2]
+        numbers = ",".join(map(str, wanted))
+        msg = f"{numbers} are not bands of {name!r}: give one or three numbers from 1 to {dataset.count}."
+        raise ImageryError(msg)
+    return Bands(wanted, None)
+
+
+def _named_bands(dataset: Any) -> tuple[int, ...] | None:
+    """Numbers of the bands whose descriptions name red, green and blue, each once."""
+    words = [set(re.findall(r"[a-z]+", (each or "").lower())) for each in dataset.descriptions]
+    found = []
+    for names in ({"red", "r"}, {"green", "g"}, {"blue", "b"}):
+        having = [index for index, each in enumerate(words, start=1) if each & names]
+        if len(having) != 1:
+            return None
+        found.append(having[0])
+    return tuple(found)
+
+
+def _check_colours(dataset: Any) -> None:
+    """Raises ImageryError for colour spaces that would be shown in false colours."""
+    space = dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE", "")
+    photometric = getattr(dataset.photometric, "name", "")
+    if space.upper() in FOREIGN_COLOURS or photometric.upper() in FOREIGN_COLOURS:
+        name = dataset.name.rpartition("/")[2]
+        msg = (
+            f"{name!r} has {(space or photometric).upper()} colours, which would be shown false: convert it to RGB "
+            "first, or say which bands to show with --bands."
+        )
+        raise ImageryError(msg)
+
+
+def found_nodata(dataset: Any, bands: Bands, told: float | None = None) -> float | None:
+    """Return the value of pixels that hold nothing where it is `told` or goes without saying, else None.
+
+    Float rasters are often filled with the smallest number there is, without a word.
+    """
+    if told is not None:
+        return told
+    kinds = {np.dtype(dataset.dtypes[index - 1]).kind for index in bands.indexes}
+    if kinds != {"f"} or dataset.nodata is not None:
+        return None
+    values, _ = _sample(dataset, bands.indexes)
+    lost = values[values < -BEYOND_PIXELS]
+    return float(lost.min()) if lost.size else None
 
 
 def _palette(dataset: Any) -> NDArray[np.uint8]:
@@ -56,25 +117,49 @@ def _palette(dataset: Any) -> NDArray[np.uint8]:
 def needs_stretch(dataset: Any, bands: Bands) -> bool:
     """Whether the bands are something else than plain 8 bit or a palette."""
     eight = all(dataset.dtypes[index - 1] == "uint8" for index in bands.indexes)
-    return bands.palette is None and not (eight and _bits(dataset, bands) == 8)
+    return bands.palette is None and not (eight and _bits(dataset, bands) == 8 and not _is_negative(dataset))
 
 
-def choose_stretch(dataset: Any, bands: Bands) -> Stretch | None:
-    """The black and white value of each band, None where no stretch is needed.
+def choose_stretch(
+    dataset: Any, bands: Bands, nodata: float | None = None, told: tuple[float, float] | None = None
+) -> Stretch | None:
+    """The black and white value of each band, None where no stretch is needed; `told`: those that somebody wants.
 
     Taken once over the whole raster (2nd and 98th percentile of valid pixels), so that every tile gets the same.
     """
+    if told is not None:
+        return (told,) * len(bands.indexes)
     if not needs_stretch(dataset, bands):
         return None
+    if _is_negative(dataset) and all(dataset.dtypes[index - 1] == "uint8" for index in bands.indexes):
+        return tuple((2.0 ** _bits(dataset, bands) - 1.0, 0.0) for _ in bands.indexes)
     if all(dataset.dtypes[index - 1] == "uint8" for index in bands.indexes):
         return tuple((0.0, 2.0 ** _bits(dataset, bands) - 1.0) for _ in bands.indexes)
     values, valid = _sample(dataset, bands.indexes)
     stretch = []
     for band in values:
-        seen = band[valid & np.isfinite(band)].astype(np.float64)
+        seen = band[valid & _is_pixel(band, nodata)].astype(np.float64)
         low, high = np.percentile(seen, [LOW_PERCENTILE, HIGH_PERCENTILE]) if seen.size else (0.0, 1.0)
-        stretch.append((float(low), float(high) if high > low else float(low) + 1.0))
+        black, white = float(low), float(high) if high > low else float(low) + 1.0
+        stretch.append((white, black) if _is_negative(dataset) else (black, white))
     return tuple(stretch)
+
+
+def _is_negative(dataset: Any) -> bool:
+    """Whether its smallest value is white (MINISWHITE)."""
+    return bool(dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES")
+
+
+def _is_pixel(values: NDArray[Any], nodata: float | None = None) -> NDArray[np.bool_]:
+    """Which values are of pixels: finite, no fill value, not nodata."""
+    if values.dtype.kind != "f":
+        return (
+            np.asarray(values != nodata, dtype=np.bool_)
+            if nodata is not None
+            else np.ones(values.shape, dtype=np.bool_)
+        )
+    good: NDArray[np.bool_] = np.isfinite(values) & (np.abs(values) < BEYOND_PIXELS)
+    return good if nodata is None else good & (values != nodata)
 
 
 def _bits(dataset: Any, bands: Bands) -> int:
@@ -111,7 +196,7 @@ def to_rgba(
         for channel in range(3):
             band = values[channel if len(values) == 3 else 0]
             if band.dtype.kind == "f":
-                finite &= np.isfinite(band)
+                finite &= _is_pixel(band)
             rgba[..., channel] = band if stretch is None else _stretched(band, *stretch[channel % len(values)])
         rgba[..., 3] = np.where(finite, valid, 0)
     rgba[rgba[..., 3] == 0] = 0

@@ -1,10 +1,12 @@
 """Which tiles of the working zoom have pixels: the ground that can be reviewed."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
 from maploop.errors import ImageryError
+from maploop.imagery.geotiff import GeoTiffSource
 from maploop.imagery.info import Bounds, ImagerySource
 from maploop.imagery.tile_folder import TileFolderSource
 from maploop.imagery.tilemath import MAX_ZOOM, Tile, count_tiles_covering, tiles_covering
@@ -28,6 +30,11 @@ def covered_tiles(
     if not 0 <= zoom <= MAX_ZOOM:
         msg = f"Zoom {zoom} does not exist: use 0 to {MAX_ZOOM}."
         raise ImageryError(msg)
+    if isinstance(source, GeoTiffSource) and len(source.areas) > 1:  # across 180 degrees
+        sides = [_area(side, bounds) for side in source.areas]
+        return chain.from_iterable(
+            _inside(source, zoom, side, max_tiles) for side in sides if side and side[0] < side[2] and side[1] < side[3]
+        )
     area = _area(source.info.bounds, bounds)
     if isinstance(source, TileFolderSource):
         inside = source.tiles_at(zoom) if bounds is None else _within(source.tiles_at(zoom), bounds)
@@ -37,6 +44,10 @@ def covered_tiles(
         raise ImageryError(msg)
     if area[0] >= area[2] or area[1] >= area[3]:
         return iter(())
+    return _inside(source, zoom, area, max_tiles)
+
+
+def _inside(source: ImagerySource, zoom: int, area: Bounds, max_tiles: int) -> Iterator[Tile]:
     count = count_tiles_covering(area, zoom)
     if count > max_tiles:
         raise _too_many(count, zoom, max_tiles)

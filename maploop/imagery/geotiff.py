@@ -17,18 +17,24 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio._err import CPLE_BaseError  # the base of GDAL's own errors has no public name
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
-from rasterio.transform import from_gcps
-from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform, transform_bounds
 
 from maploop.errors import ImageryError
-from maploop.imagery.bands import Bands, choose_bands, choose_stretch, needs_stretch, to_rgba
-from maploop.imagery.info import Bounds, SourceInfo
-from maploop.imagery.tilemath import EARTH_CIRCUMFERENCE, MAX_LATITUDE, MAX_ZOOM, Tile
+from maploop.imagery.bands import Bands, choose_bands, choose_stretch, found_nodata, needs_stretch, to_rgba
+from maploop.imagery.info import SourceInfo
+from maploop.imagery.placement import (
+    Placement,
+    areas_of,
+    placement_of,
+    resolution_of,
+    shifted,
+    turns_of,
+    warped,
+)
+from maploop.imagery.raster_options import RasterOptions
+from maploop.imagery.tilemath import EARTH_CIRCUMFERENCE, MAX_ZOOM, Tile
 
-WEB_MERCATOR = "EPSG:3857"
 TILE_SIZE = 256
 IDLE_HANDLES = 4  # files kept open for the next reader
 WARP_ERROR_PIXELS = 0.01  # how far the fast transform may stray; GDAL's 0.125 would show at tile borders
@@ -37,36 +43,48 @@ MAX_BARE_PIXELS = 4_000_000_000  # without overviews; to find the covered tiles 
 ZOOMS_BELOW_OVERVIEWS = 4  # further out than this, a tile would read too much of the file
 
 
-def describe_geotiff(path: Path) -> SourceInfo:
-    """What a GeoTIFF holds, with its stretch. Raises ImageryError."""
+def describe_geotiff(path: Path, options: RasterOptions | None = None) -> SourceInfo:
+    """Describe a GeoTIFF: place, zooms, stretch, and the options it is to be read with. Raises ImageryError."""
     path = path.resolve()
-    with _errors(path), _open(path) as dataset, _warped(dataset) as whole:
-        bands = choose_bands(dataset)
+    wanted = options or RasterOptions()
+    with _errors(path), _open(path) as dataset:
+        bands = choose_bands(dataset, wanted.bands)
+        nodata = found_nodata(dataset, bands, wanted.nodata)
+        placement = placement_of(dataset, wanted.crs)
         if dataset.width * dataset.height > MAX_BARE_PIXELS and not dataset.overviews(1):
             msg = (
                 f"{path.name!r} has {dataset.width} x {dataset.height} pixels and no overviews, too slow to draw: "
                 "convert it with gdal_translate -of COG."
             )
             raise ImageryError(msg)
-        native = math.log2(EARTH_CIRCUMFERENCE / TILE_SIZE / _resolution(dataset, whole))
+        with _warped(dataset, placement, nodata) as whole:
+            native = math.log2(EARTH_CIRCUMFERENCE / TILE_SIZE / _resolution(dataset, placement, whole))
+            areas = areas_of(dataset, placement, whole.bounds)
         max_zoom = min(max(round(native), 0), MAX_ZOOM)
         coarsest = max([1, *dataset.overviews(1)])
         tags = dataset.tags()
         return SourceInfo(
             kind="geotiff",
             location=str(path),
-            bounds=_geographic(whole.bounds),
+            bounds=areas[0] if len(areas) == 1 else (-180.0, areas[0][1], 180.0, areas[0][3]),
             min_zoom=max(0, max_zoom - math.ceil(math.log2(coarsest)) - ZOOMS_BELOW_OVERVIEWS),
             max_zoom=max_zoom,
             tile_size=TILE_SIZE,
             attribution=tags.get("TIFFTAG_COPYRIGHT", "").strip(),
-            stretch=choose_stretch(dataset, bands),
-            crs=_crs_of(dataset).to_string(),
+            stretch=choose_stretch(dataset, bands, nodata, wanted.stretch),
+            crs=placement.crs.to_string(),
+            assigned_crs=wanted.crs,
+            bands=wanted.bands,
+            nodata=nodata,
+            assigned_stretch=wanted.stretch,
         )
 
 
 class GeoTiffSource:
-    """Tiles of one GeoTIFF. Datasets of GDAL belong to one thread at a time, so readers borrow a handle each."""
+    """Tiles of one GeoTIFF. Datasets of GDAL belong to one thread at a time, so readers borrow a handle each.
+
+    `areas` is its extent in degrees: west, south, east, north; two boxes where it lies across 180 degrees.
+    """
 
     def __init__(self, info: SourceInfo) -> None:
         self.info = info
@@ -74,15 +92,18 @@ class GeoTiffSource:
         self._idle: list[_Handle] = []
         self._lock = threading.Lock()
         with self._borrow() as handle:
-            self._bands = choose_bands(handle.dataset)
-            with _warped(handle.dataset) as whole:
-                self._resolution = _resolution(handle.dataset, whole)
-            expected = len(self._bands.indexes) if needs_stretch(handle.dataset, self._bands) else 0
+            self._bands = choose_bands(handle.dataset, info.bands)
+            self._placement = placement_of(handle.dataset, info.assigned_crs)
+            self._turns = turns_of(handle.dataset, self._placement)
+            with _warped(handle.dataset, self._placement, info.nodata) as whole:
+                self._resolution = _resolution(handle.dataset, self._placement, whole)
+                self.areas = areas_of(handle.dataset, self._placement, whole.bounds)
+            needed = needs_stretch(handle.dataset, self._bands)
             status = self._path.stat()
-        if len(info.stretch or ()) != expected:
+        if len(info.stretch or ()) != (len(self._bands.indexes) if needed else 0) and (needed or not info.stretch):
             msg = f"{self._path.name!r} has other bands than when it was imported: import it again."
             raise ImageryError(msg)
-        identity = f"{info!r} {status.st_size} {status.st_mtime_ns}"
+        identity = f"{info!r}{info.options_text()} {status.st_size} {status.st_mtime_ns}"
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def read(self, tile: Tile, size: int) -> NDArray[np.uint8]:
@@ -102,10 +123,15 @@ class GeoTiffSource:
                 "YSCALE": repr(scale),
             }
             resampling = Resampling.nearest if bands.palette is not None else Resampling.bilinear
-            with _warped(dataset, resampling=resampling, **grid) as warped:
-                values = warped.read(bands.indexes)
-                valid = warped.dataset_mask()
-        return to_rgba(values, valid, bands.palette, self.info.stretch)
+            rgba = np.zeros((size, size, 4), dtype=np.uint8)
+            for turn in self._turns:
+                placement = shifted(self._placement, turn)
+                with _warped(dataset, placement, self.info.nodata, resampling=resampling, **grid) as drawn:
+                    values = drawn.read(bands.indexes)
+                    valid = _mask_of(drawn)
+                part = to_rgba(values, valid, bands.palette, self.info.stretch)
+                rgba = np.where(rgba[..., 3:] == 0, part, rgba) if len(self._turns) > 1 else part
+        return rgba
 
     @contextmanager
     def _borrow(self) -> Iterator["_Handle"]:
@@ -158,52 +184,30 @@ def _open(path: Path, **options: Any) -> Any:
     return rasterio.open(path, driver="GTiff", sharing=False, **options)
 
 
-def _warped(dataset: Any, **options: Any) -> Any:
+@contextmanager
+def _warped(dataset: Any, placement: Placement, nodata: float | None, **options: Any) -> Iterator[Any]:
     """The dataset in web mercator, with a mask of what is valid."""
+    empty = dataset.nodata if nodata is None else nodata
     if ColorInterp.alpha in dataset.colorinterp and set(dataset.dtypes) <= WITH_ALPHA:
         validity: dict[str, Any] = {}
     elif set(dataset.dtypes) <= WITH_ALPHA:
-        validity = {"add_alpha": True, "src_nodata": dataset.nodata, "nodata": dataset.nodata}
+        validity = {"add_alpha": True, "src_nodata": empty, "nodata": empty}
     else:  # GDAL has alpha in 8 and 16 bit only: everything else goes by NaN
-        nodata = math.nan if dataset.nodata is None else dataset.nodata
-        validity = {"dtype": "float32", "src_nodata": nodata, "nodata": math.nan}
-    return WarpedVRT(
-        dataset, src_crs=_crs_of(dataset), crs=WEB_MERCATOR, tolerance=WARP_ERROR_PIXELS, **validity, **options
-    )
+        validity = {"dtype": "float32", "src_nodata": math.nan if empty is None else empty, "nodata": math.nan}
+    with warped(dataset, placement, validity, tolerance=WARP_ERROR_PIXELS, **options) as result:
+        yield result
 
 
-def _crs_of(dataset: Any) -> Any:
-    points, points_crs = dataset.gcps
-    crs = points_crs if points and points_crs else dataset.crs
-    if not crs:
-        msg = f"{dataset.name!r} has no CRS: write it in, for example gdal_edit.py -a_srs EPSG:32636 FILE."
-        raise ImageryError(msg)
-    if dataset.transform.is_identity and not points:
-        msg = (
-            f"{dataset.name!r} does not say where it lies (no geotransform, no control points): georeference it first."
-        )
-        raise ImageryError(msg)
-    return crs
+def _mask_of(drawn: Any) -> NDArray[np.uint8]:
+    """Validity of each pixel, 0 to 255. Beside bands without a name GDAL does not see that the last one is alpha."""
+    if drawn.colorinterp[-1] == ColorInterp.alpha and MaskFlags.all_valid in drawn.mask_flag_enums[0]:
+        return np.where(drawn.read(drawn.count) > 0, np.uint8(255), np.uint8(0))
+    mask: NDArray[np.uint8] = drawn.dataset_mask()
+    return mask
 
 
-def _resolution(dataset: Any, whole: Any) -> float:
-    """EPSG:3857 metres a pixel in the middle of the image; `whole` knows where the middle is a pole.
-
-    The resolution that GDAL would choose is an average, far off for imagery of the world or across the antimeridian.
-    """
-    points, _ = dataset.gcps
-    affine = from_gcps(points) if points else dataset.transform
-    column, row = dataset.width / 2, dataset.height / 2
-    corners = [affine @ (column + dx, row + dy) for dx, dy in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
-    xs, ys = transform(_crs_of(dataset), WEB_MERCATOR, *zip(*corners, strict=True))
-    area = abs((xs[1] - xs[0]) * (ys[2] - ys[0]) - (xs[2] - xs[0]) * (ys[1] - ys[0]))
-    return math.sqrt(area) if math.isfinite(area) and area > 0 else float(min(whole.res))
-
-
-def _geographic(mercator: Bounds) -> Bounds:
-    west, south, east, north = transform_bounds(WEB_MERCATOR, "EPSG:4326", *mercator)
-    south, north = max(south, -MAX_LATITUDE), min(north, MAX_LATITUDE)
-    return (west, south, east, north) if west < east else (-180.0, south, 180.0, north)
+def _resolution(dataset: Any, placement: Placement, whole: Any) -> float:
+    return resolution_of(dataset, placement, float(min(whole.res)))
 
 
 @contextmanager

@@ -23,7 +23,8 @@ class SourceInfo:
     `location` is an absolute path or a URL template. `bounds` are west, south, east, north in EPSG:4326 degrees, None
     where nobody knows. At `max_zoom` a tile of `tile_size` pixels holds the source's pixels as they are. `stretch` is
     the value shown as black and the one shown as white, a band, for pixels that are not plain 8 bit. `scheme` says how
-    a folder of tiles is named.
+    a folder of tiles is named. `assigned_crs`, `assigned_stretch`,
+    `bands` and `nodata` of a GeoTIFF override what the file says.
     """
 
     kind: Kind
@@ -36,6 +37,15 @@ class SourceInfo:
     stretch: tuple[tuple[float, float], ...] | None = None
     crs: str = "EPSG:3857"
     scheme: Scheme = field(default="xyz", repr=False)  # not in repr: fingerprints of older versions stay what they are
+    assigned_crs: str | None = field(default=None, repr=False)
+    bands: tuple[int, ...] | None = field(default=None, repr=False)
+    nodata: float | None = field(default=None, repr=False)
+    assigned_stretch: tuple[float, float] | None = field(default=None, repr=False)
+
+    def options_text(self) -> str:
+        """Return the options that are set, as text for fingerprints: those of older imagery stay what they were."""
+        options = {"assigned_crs": self.assigned_crs, "bands": self.bands, "nodata": self.nodata}
+        return "".join(f" {name}={value!r}" for name, value in options.items() if value is not None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` reads them back."""

@@ -1,5 +1,6 @@
 """Imagery into a project: looked at once, referenced where it lies, its tiles made."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from maploop.imagery.area import area_of
 from maploop.imagery.coverage import covered_tiles
 from maploop.imagery.info import Bounds, Scheme, SourceInfo
 from maploop.imagery.pixel_records import count_pixels, forget_coverage, measure_tiles
+from maploop.imagery.raster_options import RasterOptions
 from maploop.imagery.scope import tiles_of_source, within_area
 from maploop.imagery.source import describe, open_source
 from maploop.imagery.tilemath import MAX_LATITUDE, Tile, tile_indices
@@ -28,6 +30,7 @@ from maploop.project import ProjectView
 
 MAX_TILES = 250_000
 MAX_TEXT = 1000
+FAR_FINER = 3  # zooms beyond a source's own pixels, after which an import warns
 MEASURED_AT_ONCE = 2_000  # tiles of local imagery that are measured at the import; others when they are used
 MOST_PLACES = 10_000
 _REFRESHED = ("kind", "info", "attribution", "licence", "may_train", "may_leave")
@@ -67,6 +70,7 @@ def register_imagery(
     check: bool = True,
     scheme: Scheme | None = None,
     annotator: str | None = None,
+    raster: RasterOptions | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Make imagery known to a project, with a row for every tile it covers -> the `import` answer of the CLI.
@@ -80,6 +84,7 @@ def register_imagery(
     Of a server some real tiles are fetched first, within the bounds or where the project has tiles, unless `check` is
     off; its deepest zoom is `max_zoom`, else as it turns out. Of imagery on this machine the pixels of at most
     MEASURED_AT_ONCE tiles are measured. `scheme` says how a folder of tiles is named, else what the project covers.
+    `raster` says of a GeoTIFF what it does not say itself; without it, what was said before stays.
     Raises ImageryError, InputError.
     """
     for text in (licence or "", attribution or ""):
@@ -87,10 +92,13 @@ def register_imagery(
             msg = f"{text[:40]!r}... has {len(text):,} characters: write at most {MAX_TEXT:,}."
             raise InputError(msg)
     progress("Looking at the imagery")
-    info = describe(location, max_zoom=max_zoom, scheme=scheme)
-    says: list[str] = []
+    info = describe(
+        location, max_zoom=max_zoom, scheme=scheme, raster=raster or _options_before(database, project, location)
+    )
+    says: list[str] = coarse_lines(info, project)
     if info.kind == "tile_folder" and scheme is None:
-        info, says = _arranged(database, project, info)
+        info, lines = _arranged(database, project, info)
+        says += lines
     remote = info.kind in REMOTE_KINDS
     with database.read() as connection:
         area = area_of(connection, project)
@@ -224,6 +232,31 @@ def _forget_changed(connection: Connection, imagery_id: int, info: SourceInfo) -
         select(TileRow.id).where(TileRow.imagery_id == imagery_id, TileRow.pixel_source != now)
     ).scalars()
     forget_coverage(connection, list(ids))
+
+
+def _options_before(database: Database, project: ProjectView, location: str | Path) -> RasterOptions | None:
+    """The options that a GeoTIFF of the project was imported with before."""
+    if "://" in str(location):
+        return None
+    place = str(Path(str(location).strip()).resolve())
+    with database.read() as connection:
+        stored = connection.execute(
+            select(Imagery.info).where(
+                Imagery.project_id == project.id, Imagery.location == place, Imagery.kind == "geotiff"
+            )
+        ).scalar()
+    return RasterOptions.of(SourceInfo.from_json(stored)) if stored else None
+
+
+def coarse_lines(info: SourceInfo, project: ProjectView) -> list[str]:
+    """Warn of imagery on this machine that is far coarser than the tiles it is shown on."""
+    finer = project.zoom + math.log2(project.tile_size / info.tile_size) - info.max_zoom
+    if info.kind in REMOTE_KINDS or finer <= FAR_FINER:
+        return []
+    return [
+        f"The imagery is far coarser than zoom {project.zoom}: each of its pixels is shown as {2**finer:,.0f} a side, "
+        f"too coarse for small things. It suits zoom {info.max_zoom}."
+    ]
 
 
 def _listed(info: SourceInfo, zoom: int, bounds: Bounds | None, area: BaseGeometry | None) -> list[Tile]:

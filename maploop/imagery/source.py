@@ -5,6 +5,7 @@ from pathlib import Path
 from maploop.errors import ImageryError
 from maploop.imagery.geotiff import GeoTiffSource, describe_geotiff
 from maploop.imagery.info import ImagerySource, Kind, Scheme, SourceInfo
+from maploop.imagery.raster_options import RasterOptions
 from maploop.imagery.sniff import describe_address
 from maploop.imagery.tile_folder import TileFolderSource, describe_tile_folder, is_tiff
 from maploop.imagery.tilemath import tile_of_file
@@ -14,14 +15,23 @@ from maploop.imagery.xyz import XyzSource
 __all__ = ["ImagerySource", "Kind", "SourceInfo", "describe", "open_source"]
 
 
-def describe(location: str | Path, *, max_zoom: int | None = None, scheme: Scheme | None = None) -> SourceInfo:
+def describe(
+    location: str | Path,
+    *,
+    max_zoom: int | None = None,
+    scheme: Scheme | None = None,
+    raster: RasterOptions | None = None,
+) -> SourceInfo:
     """Look at a source once: sniff its kind, check it, and say what there is to know of it.
 
     Reads the file or the folder's names; of a WMS it fetches the capabilities, of an XYZ template nothing. `max_zoom`
-    is the deepest zoom of tiles on a server, `scheme` how the tiles of a folder are named, where somebody knows it.
-    Raises ImageryError with what is wrong and what to do.
+    is the deepest zoom of tiles on a server, `scheme` how the tiles of a folder are named, where somebody knows it;
+    `raster` says what a GeoTIFF does not say itself. Raises ImageryError with what is wrong and what to do.
     """
     text = str(location).strip()
+    if raster and ("://" in text or Path(text).is_dir()):
+        msg = f"{text!r} is no GeoTIFF: CRS, bands, stretch and nodata are for GeoTIFFs only."
+        raise ImageryError(msg)
     if "://" in text:
         return describe_address(text, max_zoom=max_zoom)
     if max_zoom is not None:
@@ -29,7 +39,7 @@ def describe(location: str | Path, *, max_zoom: int | None = None, scheme: Schem
         raise ImageryError(msg)
     if _sniff(text) == "tile_folder":
         return describe_tile_folder(Path(text), scheme)
-    return describe_geotiff(Path(text))
+    return describe_geotiff(Path(text), raster)
 
 
 def open_source(info: SourceInfo) -> ImagerySource:
