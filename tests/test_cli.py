@@ -1,6 +1,7 @@
 """The command line as pipelines meet it: exit codes, JSON, one line of trouble."""
 
 import hashlib
+import io
 import json
 import os
 import sqlite3
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 from sqlalchemy import event
 
@@ -22,6 +24,7 @@ from db import engine
 from maploop.cli import run
 from maploop.database import open_database
 from tests.intake.files import block, counts, feature, square, write
+from tests.tile_server import Server
 
 NAME = "<img src=x onerror=alert(1)>"
 
@@ -264,6 +267,29 @@ def test_a_process_of_its_own_does_the_same(tmp_path: Path) -> None:
     refused = maploop("import", "predictions", "Town", str(path), "--model", "m", "--db", url)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_imagery_of_a_server_is_tried_before_it_is_imported(town: Cli) -> None:
+    server = Server()
+    try:
+        address, bounds = server.url + "/{z}/{x}/{y}.png", ("--bounds", "32.5942,0.3505,32.5945,0.3508")
+        server.answer = lambda *_: (403, "text/plain", b"forbidden")
+        assert "status 403" in town.refused("import", "imagery", "Town", address, *bounds)
+        assert "is not how tiles are named" in town.refused("import", "imagery", "Town", address, "--scheme", "wtf")
+        offline = town("import", "imagery", "Town", address, *bounds, "--no-check")
+        assert offline["pixels"]["unmeasured"] == offline["tiles"] > 0
+        assert town("status", "Town")["pixels"] == offline["pixels"]
+        content = io.BytesIO()
+        Image.new("RGB", (256, 256), (90, 120, 60)).save(content, "PNG")
+        server.answer = lambda path, _: (
+            (200, "text/plain", content.getvalue()) if path.startswith("/17/") else (404, "", b"")
+        )
+        found = town("import", "imagery", "Town", address, *bounds)
+        assert (found["check"]["came"], found["check"]["zoom"]) == (found["check"]["tried"], 17)
+        told = town("import", "imagery", "Town", address, *bounds, "--max-zoom", "17")
+        assert told["says"][-1] == "The server ends at zoom 17: tiles of zoom 19 are enlarged from it."
+    finally:
+        server.close()
 
 
 def test_what_libraries_warn_of_adds_no_line(tmp_path: Path) -> None:

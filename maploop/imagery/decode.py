@@ -4,7 +4,7 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image, UnidentifiedImageError, features
 
 from maploop.errors import ImageryError
 
@@ -28,5 +28,7 @@ def decode(data: bytes, name: str) -> Image.Image:
     except ImageryError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        msg = f"{name!r} is not a readable PNG, JPEG or WebP image ({str(error)[:120]}): replace it."
+        known = isinstance(error, UnidentifiedImageError)
+        why = "" if known else f" ({str(error)[:120]})"
+        msg = f"{name!r} is not a readable PNG, JPEG, WebP or GIF image{why}: replace it."
         raise ImageryError(msg, reason="not_an_image") from error

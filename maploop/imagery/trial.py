@@ -107,7 +107,7 @@ def require_pixels(trial: Trial, *, sure: bool) -> None:
     hopeless = [error for error in trial.failed.values() if error.reason in HOPELESS or (error.status or 0) >= 500]
     if hopeless or (sure and trial.failed):
         first = hopeless[0] if hopeless else next(iter(trial.failed.values()))
-        msg = f"{first} {remedy}."
+        msg = f"{str(first).rstrip('.')}. {remedy}."
         raise type(first)(msg, reason=first.reason, status=first.status) from first
     if sure:
         named = ", ".join(str(tile) for tile in trial.holes[:3])

@@ -33,7 +33,7 @@ ALIASES = {  # how editors and WMTS templates call them
 }
 ENLARGED = 3  # zooms a tile is enlarged over where a server that should go deeper has nothing
 TRIED_ABOVE = 8  # zooms above a tile that are asked when a server is tried out
-NEAR_TILES = 256  # tiles above others that are kept, each the parent of several
+NEAR_TILES = 64  # tiles above others that are kept, each the parent of several
 
 
 def describe_xyz(template: str, *, max_zoom: int = DEFAULT_MAX_ZOOM) -> SourceInfo:

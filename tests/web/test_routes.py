@@ -235,6 +235,27 @@ def test_a_tile_that_is_half_a_hole_says_how_much_of_it_has_pixels(
     assert (deep.status_code, deep.json()["reason"]) == (404, "beyond_zoom")
 
 
+def test_what_was_seen_of_a_tile_is_kept_and_told_when_it_is_opened(
+    tmp_path: Path, sqlite_url: str, ground: Ground, client: TestClient
+) -> None:
+    database = open_database(sqlite_url)
+    folder = tile_folder(tmp_path / "tiles")
+    imagery = register_imagery(database, ground.project, folder)["imagery"]
+    with database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE tile SET imagery_id = {imagery}, pixel_share = NULL, pixel_mask = NULL")
+    own = token(ground)
+    opened = client.post("/api/review/open", json={"tile": str(FIRST)}, headers=bearer(ground)).json()["deck"]
+    assert opened["imagery"]["share"] is None
+    assert client.get(f"/tiles/{imagery}/{FIRST}", params={"token": own}).headers["x-maploop-pixels"] == "0.5000"
+    beside = f"19/{FIRST.x + 1}/{FIRST.y}"
+    assert client.get(f"/tiles/{imagery}/{beside}", params={"token": own}).status_code == 404
+    again = client.post("/api/review/open", json={"tile": str(FIRST)}, headers=bearer(ground)).json()["deck"]
+    assert again["imagery"]["share"] == 0.5
+    with database.read() as connection:
+        share = connection.exec_driver_sql(f"SELECT pixel_share FROM tile WHERE x = {FIRST.x + 1}").scalar()
+    assert share == 0.0
+
+
 def test_leaflet_comes_from_this_server(client: TestClient) -> None:
     assert client.get("/assets/leaflet/leaflet.js").is_success
     assert client.get("/assets/leaflet/../../settings.py").status_code == 404
