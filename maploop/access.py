@@ -3,9 +3,12 @@
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
@@ -13,6 +16,8 @@ from maploop.errors import AccessError
 from maploop.settings import get_settings
 
 LIFETIME_SECONDS = 3600
+Scope = Literal["decide", "tiles"]
+_SALTS: Final[Mapping[Scope, str]] = MappingProxyType({"decide": "maploop.grant", "tiles": "maploop.tiles"})
 
 
 @dataclass(frozen=True)
@@ -23,9 +28,9 @@ class Grant:
     project_id: int
 
 
-@lru_cache(maxsize=4)
-def _serializer(folder: Path) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(_signing_key(folder), salt="maploop.grant")
+@lru_cache(maxsize=8)
+def _serializer(folder: Path, scope: Scope) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(_signing_key(folder), salt=_SALTS[scope])
 
 
 def _signing_key(folder: Path) -> str:
@@ -45,17 +50,23 @@ def _signing_key(folder: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
-def issue_token(grant: Grant, folder: Path | None = None) -> str:
-    """A URL-safe token for `LIFETIME_SECONDS`, signed with the key in `folder` (the data folder unless told)."""
-    return _serializer(folder.resolve() if folder else get_settings().data_folder).dumps(
+def issue_token(grant: Grant, folder: Path | None = None, *, scope: Scope = "decide") -> str:
+    """A URL-safe token for `LIFETIME_SECONDS`, signed with the key in `folder` (the data folder unless told).
+
+    One of the scope `tiles` reads pixels and nothing else: it stands in addresses, which end up in logs and histories.
+    """
+    return _serializer(folder.resolve() if folder else get_settings().data_folder, scope).dumps(
         [grant.annotator_id, grant.project_id]
     )
 
 
-def read_token(token: str) -> Grant:
-    """The grant a token stands for. Raises AccessError when it is forged, damaged or expired."""
+def read_token(token: str, scope: Scope = "decide") -> Grant:
+    """The grant a token stands for; one that may decide may read tiles as well.
+
+    Raises AccessError when it is forged, damaged, expired or not good for the scope.
+    """
     try:
-        grant, issued_at = _signed(get_settings().data_folder, token)
+        grant, issued_at = _signed_for(scope, token)
     except BadSignature as error:
         msg = "This page has no access: open it from Maploop."
         raise AccessError(msg) from error
@@ -65,8 +76,18 @@ def read_token(token: str) -> Grant:
     return grant
 
 
+def _signed_for(scope: Scope, token: str) -> tuple[Grant, float]:
+    folder = get_settings().data_folder
+    try:
+        return _signed(folder, scope, token)
+    except BadSignature:
+        if scope == "decide":
+            raise
+        return _signed(folder, "decide", token)
+
+
 @lru_cache(maxsize=1024)
-def _signed(folder: Path, token: str) -> tuple[Grant, float]:
+def _signed(folder: Path, scope: Scope, token: str) -> tuple[Grant, float]:
     """Grant and time of a token whose signature holds: every decision of an hour comes with the same one."""
-    (annotator_id, project_id), issued_at = _serializer(folder).loads(token, return_timestamp=True)
+    (annotator_id, project_id), issued_at = _serializer(folder, scope).loads(token, return_timestamp=True)
     return Grant(annotator_id=annotator_id, project_id=project_id), issued_at.timestamp()

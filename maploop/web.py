@@ -168,7 +168,8 @@ def _outbox(grant: Grant, body: bytes) -> "Future[Answer]":
 
 def _token(grant: Grant, _body: bytes) -> "Future[Answer]":
     answer: Future[Answer] = Future()
-    answer.set_result({"token": issue_token(grant), "expiresIn": LIFETIME_SECONDS})
+    tokens = {"token": issue_token(grant), "tileToken": issue_token(grant, scope="tiles")}
+    answer.set_result({**tokens, "expiresIn": LIFETIME_SECONDS})
     return answer
 
 
@@ -189,7 +190,7 @@ async def _health(_request: Request) -> Response:
 async def _tile(request: Request) -> Response:
     """One tile's pixels; whoever asks needs a token for the imagery's project."""
     try:
-        grant = read_token(request.query_params.get("token", ""))
+        grant = read_token(request.query_params.get("token", ""), "tiles")
         where = request.path_params
         tile = Tile(where["z"], where["x"], where["y"])
         tag = await run_in_threadpool(etag_of, grant.project_id, where["imagery"], tile)

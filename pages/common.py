@@ -38,6 +38,11 @@ class Context:
         """Access to the project's pixels and decisions for the annotator, for an hour."""
         return issue_token(Grant(annotator_id=self.annotator_id, project_id=self.project.id))
 
+    @property
+    def tile_token(self) -> str:
+        """Access to the project's pixels alone, for addresses."""
+        return issue_token(Grant(annotator_id=self.annotator_id, project_id=self.project.id), scope="tiles")
+
 
 def context() -> Context:
     """The page's context: project and person. Ends the page with a hint when there is no project."""

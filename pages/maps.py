@@ -10,7 +10,7 @@ from pages.common import Context
 def backdrop(found: Context, imagery: Backdrop) -> folium.TileLayer:
     """Imagery under what a map shows."""
     return folium.TileLayer(
-        f"/tiles/{imagery.imagery_id}/{{z}}/{{x}}/{{y}}?token={found.token}",
+        f"/tiles/{imagery.imagery_id}/{{z}}/{{x}}/{{y}}?token={found.tile_token}",
         attr="imagery",
         min_zoom=imagery.min_zoom,
         max_native_zoom=imagery.max_zoom,

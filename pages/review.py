@@ -10,7 +10,7 @@ from pages.common import context, heading
 found = context()
 heading("Review", found)
 st.html(PAGE_STYLE)
-configuration = deck_configuration(found.project, found.annotator, found.token, dict(st.query_params))
+configuration = deck_configuration(found.project, found.annotator, found.token, found.tile_token, dict(st.query_params))
 group = FeatureGroup("deck")
 DeckElement(configuration).add_to(group)
 with st.container(key="review_map"):

@@ -83,7 +83,7 @@ class DeckElement(MacroElement):
 
 
 def deck_configuration(
-    project: ProjectView, annotator: str, token: str, asked: Mapping[str, str] | None = None
+    project: ProjectView, annotator: str, token: str, tile_token: str, asked: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """What the deck is started with; `asked` is the page's address.
 
@@ -95,6 +95,7 @@ def deck_configuration(
         "project": project.name,
         "annotator": annotator,
         "token": token,
+        "tileToken": tile_token,
         "tokenExpiresIn": LIFETIME_SECONDS,
         "classes": [
             {

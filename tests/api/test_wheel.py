@@ -227,7 +227,10 @@ def test_an_installed_app_listens_to_this_machine_tells_nobody_and_stores_a_revi
     with httpx.Client(base_url=served, headers={"Authorization": f"Bearer {token}"}) as client:
         deck = client.post("/api/review/open", json={"order": "place", "tile": str(CORNER)}).json()["deck"]
         tile = deck["tile"]["address"]
-        picture = client.get(f"/tiles/{deck['imagery']['id']}/{tile}", params={"token": token})
+        picture = client.get(
+            f"/tiles/{deck['imagery']['id']}/{tile}",
+            params={"token": issue_token(Grant(annotator_id=annotator, project_id=1), installed.data, scope="tiles")},
+        )
         assert picture.headers["content-type"].startswith("image/")
         entry = decision(tile, deck["features"][0]["id"], "accept")
         assert client.post("/api/review/outbox", json={"entries": [entry]}).json()["stored"] == [entry["id"]]

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from maploop import access
 from maploop.access import Grant, issue_token
 from maploop.database import open_database
+from maploop.errors import AccessError
 from maploop.imagery.register import register_imagery
 from maploop.project import create_project
 from maploop.web import routes
@@ -259,3 +260,19 @@ def test_what_was_seen_of_a_tile_is_kept_and_told_when_it_is_opened(
 def test_leaflet_comes_from_this_server(client: TestClient) -> None:
     assert client.get("/assets/leaflet/leaflet.js").is_success
     assert client.get("/assets/leaflet/../../settings.py").status_code == 404
+
+
+def test_a_token_that_reads_tiles_decides_nothing(ground: Ground, client: TestClient) -> None:
+    grant = Grant(ground.people["anna"], ground.project.id)
+    tiles = issue_token(grant, scope="tiles")
+    for path in ("open", "outbox", "token"):
+        answer = client.post(f"/api/review/{path}", json={}, headers={"Authorization": f"Bearer {tiles}"})
+        assert (answer.status_code, list(answer.json())) == (401, ["error"])
+    for good in (tiles, issue_token(grant)):
+        assert access.read_token(good, "tiles") == grant
+    with pytest.raises(AccessError):
+        access.read_token(f"{tiles}x", "tiles")
+    renewed = client.post("/api/review/token", json={}, headers=bearer(ground)).json()
+    assert access.read_token(renewed["tileToken"], "tiles") == grant
+    with pytest.raises(AccessError):
+        access.read_token(renewed["tileToken"])

@@ -26,14 +26,16 @@ export class Api {
     this.addresses = addresses;
     this.askPage = askPage;
     this.token = "";
+    this.tileToken = "";
     this.renewAt = Infinity;
     this.waiting = [];
     this.renewing = null;
   }
 
-  /** Take a token from the page. @param {string} token @param {number} expiresIn seconds */
-  accept(token, expiresIn) {
+  /** Take tokens from the page: one decides, one stands in the addresses of tiles. @param {{token: string, tileToken: string}} tokens @param {number} expiresIn seconds */
+  accept({ token, tileToken }, expiresIn) {
     this.token = token;
+    this.tileToken = tileToken;
     this.renewAt = Date.now() + expiresIn * 500;
     for (const resolve of this.waiting.splice(0)) resolve(true);
   }
@@ -57,7 +59,7 @@ export class Api {
   /** Ask for a fresh token while this one still holds; a failure is tried again with a later request. */
   renew() {
     this.renewing ??= this.post("token", {})
-      .then((answer) => this.accept(answer.token, answer.expiresIn))
+      .then((answer) => this.accept(answer, answer.expiresIn))
       .catch(() => {})
       .finally(() => {
         this.renewing = null;

@@ -47,13 +47,13 @@ export class Review {
 
   /** A configuration from the page (docs/review-map.md). */
   load(configuration) {
-    const { token, tokenExpiresIn, tile, order, randomShare, filter, audit, ...house } = configuration;
+    const { token, tileToken, tokenExpiresIn, tile, order, randomShare, filter, audit, ...house } = configuration;
     const [identity, options] = [JSON.stringify(house), JSON.stringify({ order, randomShare, filter, audit })];
     const before = this.known;
     this.known = { identity, options, tile };
     if (!before) {
       this.#build(configuration);
-      this.api.accept(token, tokenExpiresIn);
+      this.api.accept({ token, tileToken }, tokenExpiresIn);
       this.#start(tile);
       return;
     }
@@ -61,7 +61,7 @@ export class Review {
       this.outbox.settle().finally(() => window.location.reload()); // another project or person: a fresh frame
       return;
     }
-    this.api.accept(token, tokenExpiresIn);
+    this.api.accept({ token, tileToken }, tokenExpiresIn);
     this.configuration = configuration;
     const isNewTile = tile !== null && tile !== before.tile && tile !== this.desk.tile?.address;
     if (before.options === options && !isNewTile) return;
@@ -86,7 +86,7 @@ export class Review {
       stored: (items, answer) => this.saving.stored(items, answer),
       refused: (items) => this.saving.refused(items),
     });
-    this.view = new View(this.map, addresses.tiles, () => this.api.token);
+    this.view = new View(this.map, addresses.tiles, () => this.api.tileToken);
     this.imagery = new ImageryWatch(this.view, { changed: () => this.#showImagery(), renewToken: () => this.api.renew() });
     this.layers = new FeatureLayers(this.map, this.classes, (id) => this.#pick(id));
     this.panel = new Panel((name, detail) => this.run(name, detail));
