@@ -1,7 +1,8 @@
 """Kill -9 at random moments under concurrent reviewers: `python -m bench.kill [--rounds 20] [--reviewers 8]`.
 
 Every round starts the app, lets the reviewers work, kills the app without warning, starts it again and lets each send
-what was not acknowledged. Counts what was acknowledged and is not there (lost) or is there twice (duplicated).
+what was not acknowledged. Counts what was acknowledged and is not there (lost) or is there twice (duplicated), and
+verifies the store after every kill. Then acts of the command line are killed in their midst: see bench.kill_acts.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from bench import kill_acts
 from bench.reviewers import Reviewer
 from bench.server import App, start
 from db.engine import Database, connect
@@ -23,6 +25,7 @@ from db.models import Decision, TileEvent
 from db.upgrade import upgrade
 from maploop.access import Grant, issue_token
 from maploop.project import annotator_id
+from maploop.store.verify import verify_store
 from tests.review.ground import Ground, lay_ground
 
 
@@ -36,6 +39,7 @@ class Outcome:
     lost: int
     duplicated: int
     handed_twice: int
+    unsound: int  # kills after which the store was not as it was stored
 
 
 def work(reviewer: Reviewer, stop: threading.Event) -> None:
@@ -81,8 +85,10 @@ def run(rounds: int, count: int, *, tiles: int = 2000, seed: int = 1) -> Outcome
         database, _, tokens = prepare(data, count, tiles)
         app = start(data)
         reviewers = [Reviewer(app.port, token) for token in tokens]
+        unsound = 0
         for _ in range(rounds):
             one_round(app, reviewers, draw.uniform(0.1, 1.5))
+            unsound += not verify_store(database).is_sound
             app = start(data, app.port)
         stop = threading.Event()
         stop.set()
@@ -109,6 +115,7 @@ def run(rounds: int, count: int, *, tiles: int = 2000, seed: int = 1) -> Outcome
         lost=sum(on_disk[entry] == 0 for entry in set(acknowledged)),
         duplicated=sum(times > 1 for times in on_disk.values()) + decided_twice,
         handed_twice=sum(times > 1 for times in handed.values()),
+        unsound=unsound,
     )
 
 
@@ -117,11 +124,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--reviewers", type=int, default=8)
+    parser.add_argument("--kills", type=int, default=5, help="of each act of the command line")
     options = parser.parse_args()
     outcome = run(options.rounds, options.reviewers)
     print(f"{options.reviewers} reviewers, {outcome.rounds} kills at random moments")
     print(f"acknowledged {outcome.acknowledged}, on disk {outcome.stored}")
     print(f"lost {outcome.lost}, duplicated {outcome.duplicated}, tiles handed to two people {outcome.handed_twice}")
+    print(f"kills after which the store was not sound: {outcome.unsound}")
+    for act in kill_acts.run(options.kills):
+        print(f"{act.act}: killed {act.kills} times, done before {act.finished} times; wrong: {len(act.wrong)}")
+        for what in act.wrong:
+            print(f"  {what}")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,20 @@
 
 import pytest
 
-from bench import kill_run
+from bench import kill_acts, kill_run
 from bench.kill import run
 
 
 def test_decisions_acknowledged_before_a_kill_are_on_disk_once() -> None:
     outcome = run(rounds=2, count=4, tiles=400, seed=3)
     assert outcome.acknowledged > 0
-    assert (outcome.lost, outcome.duplicated, outcome.handed_twice) == (0, 0, 0)
+    assert (outcome.lost, outcome.duplicated, outcome.handed_twice, outcome.unsound) == (0, 0, 0, 0)
+
+
+def test_the_store_is_sound_after_a_kill_amid_any_act_of_the_command_line() -> None:
+    outcomes = kill_acts.run(kills=1, whole=False)
+    assert [(each.act, each.wrong) for each in outcomes] == [(act, []) for act in kill_acts.ACTS]
+    assert sum(each.kills for each in outcomes) > 0
 
 
 def test_tiles_that_a_chat_model_was_asked_about_before_a_kill_are_paid_for_once() -> None:
