@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import mercantile
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection, exists, func, select
 
 from db.conditions import counts
 from db.models import Imagery, Tile
+from maploop.imagery.area import area_of
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 
@@ -71,6 +73,13 @@ def backdrops_of(connection: Connection, project: ProjectView) -> list[Backdrop]
         Backdrop(row.id, row.attribution, row.info.get("min_zoom", 0), row.info.get("max_zoom", project.zoom))
         for row in rows
     ]
+
+
+def area_and_coverage(
+    connection: Connection, project: ProjectView
+) -> tuple[BaseGeometry | None, "Coverage", list[Backdrop]]:
+    """What a map of the project's ground shows: its area, if it has one, its tiles and its imagery."""
+    return area_of(connection, project), coverage_of(connection, project), backdrops_of(connection, project)
 
 
 def coverage_of(connection: Connection, project: ProjectView, *, max_cells: int = MAX_CELLS) -> Coverage:

@@ -34,6 +34,18 @@ def act(found: Context, says: str | Callable[[Any], str | Notice], do: Callable[
     st.rerun()
 
 
+def act_outside(says: Callable[[Any], str | Notice], do: Callable[[], Any]) -> None:
+    """As `act`, for what opens its transactions itself."""
+    try:
+        answer = do()
+    except MaploopError as error:
+        show_error(error)
+        return
+    told = says(answer)
+    st.session_state[_NOTICE] = told if isinstance(told, Notice) else Notice(told)
+    st.rerun()
+
+
 def show_notice() -> None:
     """What was done just now."""
     notice = st.session_state.pop(_NOTICE, None)

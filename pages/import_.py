@@ -1,4 +1,4 @@
-"""Import: a new project, imagery, predictions, known truth."""
+"""Import: a new project, imagery, predictions, known truth, the area; and what was imported, to take it back."""
 
 import tempfile
 from collections.abc import Callable
@@ -20,8 +20,10 @@ from maploop.predict.file import import_predictions
 from maploop.project import create_project, parse_class
 from maploop.review.truth import import_annotations
 from maploop.vectors.area import read_area
-from pages.acts import show_error
+from pages.acts import show_error, show_notice
 from pages.common import Context, choose_context, heading, heading_without_project
+from pages.import_area import ask_area
+from pages.import_record import show_imports
 from pages.links import plain
 
 VECTOR_TYPES = ["geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"]
@@ -228,7 +230,7 @@ def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]], folder:
             st.error(plain(says), icon=":material/error:")
             return
         status.update(label="Imported", state="complete", expanded=True)
-        if "imagery" not in report:
+        if "imagery" not in report and report.get("kind") != "area":
             show_rows(report)
         st.markdown(plain(counts_of(report)) or "No tiles yet: they come with the features.")
         for line in [*pixels_of(report), *report.get("says", ())]:
@@ -256,7 +258,10 @@ found = choose_context()
 new_project = st.container()
 if found:
     heading("Import", found)
-    imagery, predictions, annotations, new_project = st.tabs(["Imagery", "Predictions", "Known truth", "New project"])
+    show_notice()
+    imagery, predictions, annotations, area, imports, new_project = st.tabs(
+        ["Imagery", "Predictions", "Known truth", "Area", "Imports", "New project"]
+    )
     with imagery:
         ask_imagery(found)
     with predictions:
@@ -264,6 +269,10 @@ if found:
     with annotations:
         st.caption("Truth that is known already: tiles that it covers wholly come in complete, and are split as usual.")
         ask_features(found, "annotations")
+    with area:
+        ask_area(found, VECTOR_TYPES, show_report)
+    with imports:
+        show_imports(found)
 else:
     with new_project:
         heading_without_project("Import")

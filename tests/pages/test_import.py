@@ -9,12 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 from db.engine import Database
 from db.models import Imagery
+from maploop.imagery.area import area_of
 from maploop.project import ProjectView, list_projects
 from maploop.settings import get_settings
 from pages import links
 from tests.browser.review_ground import paint
 from tests.builders import a_project
-from tests.intake.files import block, counts, feature, square
+from tests.intake.files import block, counts, feature, square, tiles
 
 PAGE = str(Path(links.__file__).parent / "import_.py")
 
@@ -127,3 +128,35 @@ def test_known_truth_is_imported(project: ProjectView) -> None:
     assert not app.exception
     assert metrics(app)["Features imported"] == "1"
     assert "tiles now complete" in "\n".join(each.value for each in app.markdown)
+
+
+def test_an_import_is_taken_back_after_the_page_has_said_what_goes(
+    project: ProjectView, sqlite_database: Database
+) -> None:
+    app = upload(page(), "roofs.geojson", collection(feature(square(1)), feature(square(5))))
+    assert metrics(app)["Features imported"] == "2"
+    app = page()
+    app.button(key="preview_undo").click().run()
+    assert [each.value for each in app.warning if "features go" in each.value] == [
+        "2 features go; 1 tiles go, as nothing else holds them."
+    ]
+    assert tiles(sqlite_database)
+    app.button(key="confirm_undo").click().run()
+    assert not app.exception
+    assert any("was taken back" in each.value and "2 features go" in each.value for each in app.success)
+    assert not tiles(sqlite_database)
+    assert "confirm_undo" not in [each.key for each in app.button]
+
+
+def test_an_area_comes_from_a_file_and_what_is_none_is_said(project: ProjectView, sqlite_database: Database) -> None:
+    app = page()
+    app.button(key="set_area").click().run()
+    (error,) = app.error
+    assert error.value.startswith("There is no area")
+    app.file_uploader(key="area_file").set_value(("a.geojson", collection(feature(block(2))), "application/json"))
+    app.button(key="set_area").click().run()
+    assert not app.exception
+    with sqlite_database.read() as connection:
+        area = area_of(connection, project)
+    assert area is not None
+    assert area.equals(block(2))
