@@ -71,6 +71,12 @@ OutsideImagery = Annotated[
     bool, typer.Option("--outside-imagery", help="Also when the project has imagery and none of the file lies on it.")
 ]
 Layer = Annotated[str | None, typer.Option("--layer", metavar="NAME", help="One layer of a GeoPackage or zip.")]
+Images = Annotated[
+    Path | None, typer.Option("--images", metavar="FILE", help="The COCO file that lists the images of COCO results.")
+]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", min=1, metavar="PIXELS", help="The side of those images, without a list.")
+]
 
 
 @project_app.command("create")
@@ -184,6 +190,8 @@ def predictions(
     score_field: Annotated[str | None, typer.Option(metavar="F", help="The field with scores, 0 to 1.")] = None,
     crs: Crs = None,
     layer: Layer = None,
+    images: Images = None,
+    image_size: ImageSize = None,
     again: Annotated[bool, typer.Option("--again", help="Also when the model has this very file already.")] = False,
     outside_imagery: OutsideImagery = False,
     db: Url = None,
@@ -205,6 +213,8 @@ def predictions(
             score_field=score_field,
             source_crs=crs,
             layer=layer,
+            images=str(images) if images else None,
+            image_size=image_size,
             again=again,
             annotator=get_settings().user,
             outside_imagery=outside_imagery,

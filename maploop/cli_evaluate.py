@@ -31,6 +31,15 @@ def evaluate(
         str | None, typer.Option("--class-field", metavar="F", help="The field that names the class.")
     ] = None,
     score_field: Annotated[str | None, typer.Option(metavar="F", help="The field with scores, 0 to 1.")] = None,
+    crs: Annotated[
+        str | None, typer.Option("--crs", metavar="CRS", help="Of the files, in place of what they say: EPSG:32636.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The COCO file that lists the images of COCO results.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, metavar="PIXELS", help="The side of those images, without a list.")
+    ] = None,
     iou: Annotated[float | None, typer.Option(help="Polygons match from there on; else the project's, or 0.5.")] = None,
     line_tolerance: Annotated[float | None, typer.Option(metavar="M", help="Metres; else the project's, or 3.")] = None,
     point_tolerance: Annotated[
@@ -66,6 +75,9 @@ def evaluate(
                 class_name=class_name,
                 class_field=class_field,
                 score_field=score_field,
+                source_crs=crs,
+                images=images,
+                image_size=image_size,
                 progress=report,
             )
     else:
@@ -79,8 +91,10 @@ def evaluate(
         if project is None or model is None:
             msg = "Say what to evaluate: PROJECT and --model NAME, or --truth FILE and --predictions FILE."
             raise InputError(msg)
-        if class_name is not None or class_field is not None or score_field is not None:
-            msg = "--class, --class-field and --score-field speak of files: leave them out for a model of a project."
+        if any(each is not None for each in (class_name, class_field, score_field, crs, images, image_size)):
+            msg = (
+                "--class, --class-field, --score-field, --crs and --images speak of files: leave them out for a model."
+            )
             raise InputError(msg)
         database = existing_database(db)
         with database.read() as connection:

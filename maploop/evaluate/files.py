@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import shapely
 
+from maploop.evaluate.crowds import without_crowded
 from maploop.evaluate.layers import Indices, whole_layer
 from maploop.evaluate.matching import Rules
 from maploop.evaluate.metrics import Evaluation, evaluate
 from maploop.evaluate.survey import classes_of, survey
 from maploop.imagery.tilemath import tile_indices
 from maploop.vectors.features import FeatureTable, ReadReport
+from maploop.vectors.formats.documents import json_document
 from maploop.vectors.geometry import Geometries
 from maploop.vectors.read import read_features
 
@@ -27,6 +29,9 @@ def evaluate_files(
     class_name: str | None = None,
     class_field: str | None = None,
     score_field: str | None = None,
+    source_crs: str | None = None,
+    images: Path | None = None,
+    image_size: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Hold a file of predictions against a file of truth -> the evaluation, and how the files were read.
@@ -35,7 +40,8 @@ def evaluate_files(
     field, and with one class only of a geometry type in the other file, it is that class. Raises VectorError.
     """
     progress("Reading")
-    surveys = [survey(path, class_field) for path in (truth, predictions)]
+    listed = images if images is not None else _lists_images(truth)
+    surveys = [survey(path, class_field, images=listed, image_size=image_size) for path in (truth, predictions)]
     classes = classes_of(surveys)
     if class_name is not None:
         types = surveys[0][1] or surveys[1][1]
@@ -48,6 +54,10 @@ def evaluate_files(
             class_name=class_name,
             class_field=class_field if class_name is None else None,
             score_field=scores,
+            source_crs=source_crs,
+            images=listed,
+            image_size=image_size,
+            keep_crowds=True,
         )
 
     true, true_report = read(truth, None)
@@ -59,15 +69,28 @@ def evaluate_files(
     true_class, predicted_class = (
         np.array([index_of[name] for name in table.class_names], dtype=np.int64) for table in (true, predicted)
     )
+    known = whole_layer(true.geometries, true_class, place[: len(true)])
+    found = whole_layer(predicted.geometries, predicted_class, place[len(true) :], predicted.scores)
+    if true.crowds is not None and true.crowds.any():
+        kinds, crowds, known = list(classes.values()), known.only(true.crowds), known.only(~true.crowds)
+        found = without_crowded(found, known, crowds, kinds, rules, within_tiles=False)
     evaluation = evaluate(
-        whole_layer(true.geometries, true_class, place[: len(true)]),
-        whole_layer(predicted.geometries, predicted_class, place[len(true) :], predicted.scores),
+        known,
+        found,
         classes,
         len(places),
         rules,
         within_tiles=False,
     )
     return evaluation, {"truth": _told(true, true_report), "predictions": _told(predicted, predicted_report)}
+
+
+def _lists_images(truth: Path) -> Path | None:
+    """The truth, when it is COCO: a list of results beside it means its images."""
+    if truth.suffix.lower() != ".json" or not truth.is_file():
+        return None
+    document = json_document(truth)
+    return truth if isinstance(document, dict) and isinstance(document.get("images"), list) else None
 
 
 def _places(geometries: Geometries) -> Indices:

@@ -8,25 +8,24 @@ import numpy as np
 import shapely
 
 from maploop.vectors import fields
-from maploop.vectors.formats.documents import read_json
-from maploop.vectors.formats.geoparquet import read_geoparquet
-from maploop.vectors.formats.ogr import read_ogr, read_zip
-from maploop.vectors.formats.sniff import sniff
-from maploop.vectors.formats.table import SourceTable, stacked
+from maploop.vectors.formats.table import stacked
 from maploop.vectors.geometry import GeometryType
+from maploop.vectors.load import load_tables
 
 CLASS_FIELDS = ("class", "class_name", "label", "category", "category_name")  # as `vectors.fields` guesses them
 _TYPES: tuple[GeometryType, ...] = ("point", "line", "polygon")  # by their number of dimensions
 Found = Mapping[str, Counter[GeometryType]]
 
 
-def survey(path: Path, class_field: str | None = None) -> tuple[Found, Counter[GeometryType]]:
+def survey(
+    path: Path, class_field: str | None = None, *, images: Path | None = None, image_size: int | None = None
+) -> tuple[Found, Counter[GeometryType]]:
     """Classes by the field that names them, how often each has which geometry type; and the same of all rows.
 
     Without a field that names them there are no classes. Raises VectorError when the file cannot be read, or has no
     such field.
     """
-    table = _read(path)
+    table = stacked(load_tables(path, images=images, image_size=image_size))
     dimensions = shapely.get_dimensions(table.geometries)
     known = dimensions >= 0
     types = [_TYPES[each] for each in dimensions[known].tolist()]
@@ -63,12 +62,3 @@ def classes_of(surveys: list[tuple[Found, Counter[GeometryType]]]) -> dict[str, 
 def _likely(names: list[str]) -> str | None:
     by_name = {name.casefold(): name for name in reversed(names)}
     return next((by_name[each] for each in CLASS_FIELDS if each in by_name), None)
-
-
-def _read(path: Path) -> SourceTable:
-    kind = sniff(path)
-    if kind == "json":
-        return read_json(path)
-    if kind == "geoparquet":
-        return read_geoparquet(path)
-    return stacked(read_zip(path, None) if kind == "zip" else read_ogr(path, None))

@@ -23,6 +23,8 @@ def import_predictions(
     score_field: str | None = None,
     source_crs: str | None = None,
     layer: str | None = None,
+    images: str | None = None,
+    image_size: int | None = None,
     again: bool = False,
     annotator: str | None = None,
     outside_imagery: bool = False,
@@ -30,13 +32,14 @@ def import_predictions(
 ) -> dict[str, Any]:
     """Import a file of predictions as a run of the model, which is made when new -> the `import` answer of the CLI.
 
-    Classes, scores, CRS and layer are found out unless told, as `vectors.read_features` does. All rows that fit go in
+    Classes, scores, CRS and layer are found out unless told, as `vectors.read_features` does, which says too what
+    `images` and `image_size` are for. All rows that fit go in
     together, or nothing does. `annotator`: who brings them in, for the record. Raises VectorError, InputError, also
     when the project has imagery and all of them lie outside of it, unless they may (`outside_imagery`), and
     ConflictError when the model has this very file, unless it is wanted `again`.
     """
     path = Path(path)
-    choice = Choice(class_name, class_field, score_field, source_crs, layer)
+    choice = Choice(class_name, class_field, score_field, source_crs, layer, images, image_size)
     run = NewRun(
         model=check_model_name(model_name),
         backend="file",

@@ -14,6 +14,9 @@ from maploop.project import ProjectView
 from maploop.vectors.features import FeatureTable, ReadReport, SkippedRow
 from maploop.vectors.read import read_features
 
+_LATER = ("images", "image_size")  # choices that earlier versions did not have: left out where nobody made them
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -24,6 +27,8 @@ class Choice:
     score_field: str | None = None
     source_crs: str | None = None
     layer: str | None = None
+    images: str | None = None
+    image_size: int | None = None
 
 
 def read_file(
@@ -74,13 +79,19 @@ def as_json(report: ReadReport, imported: int) -> dict[str, Any]:
 
 
 def fingerprint(path: Path, choice: Choice) -> str:
-    """SHA-256 of a file's bytes (a Shapefile: of all its parts) and of how it is mapped; empty when it is no file."""
-    if not path.is_file():
+    """SHA-256 of a file's bytes (of a Shapefile, MapInfo table or folder: of all its parts) and of how it is mapped.
+
+    Empty when there is no such file.
+    """
+    if not path.exists():
         return ""
     parts = [path]
-    if path.suffix.lower() == ".shp":
+    if path.suffix.lower() in (".shp", ".tab", ".mif"):
         parts = sorted(each for each in path.parent.iterdir() if each.stem == path.stem and each.is_file())
-    digest = hashlib.sha256(repr(asdict(choice)).encode("utf-8", "surrogateescape"))
+    elif path.is_dir():
+        parts = sorted(each for each in path.rglob("*") if each.is_file() and each.suffix.lower() not in _PICTURES)
+    told = {name: value for name, value in asdict(choice).items() if value is not None or name not in _LATER}
+    digest = hashlib.sha256(repr(told).encode("utf-8", "surrogateescape"))
     for part in parts:
         try:
             with part.open("rb") as file:

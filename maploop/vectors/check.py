@@ -3,6 +3,7 @@
 A row is taken apart, its parts are checked one by one, and those that are of one class are joined again.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,8 +79,8 @@ class Parts:
     types: NDArray[np.object_]
     class_names: NDArray[np.object_]
 
-    def kept(self, where: NDArray[np.bool_]) -> "Parts":
-        """Those parts only."""
+    def kept(self, where: NDArray[np.bool_] | NDArray[np.int64]) -> "Parts":
+        """Those parts only, in the order given."""
         return Parts(self.rows[where], self.geometries[where], self.types[where], self.class_names[where])
 
     def replaced(self, where: NDArray[np.int64], parts: Geometries, index: NDArray[np.int64]) -> "Parts":
@@ -135,20 +136,23 @@ def mend(parts: Parts, notes: Notes) -> Parts:
     return parts
 
 
-def join(parts: Parts, notes: Notes) -> Parts:
+def join(parts: Parts, notes: Notes, apart: Collection[int] = ()) -> Parts:
     """Several polygons or lines of one row and class -> one feature; several points stay features of their own.
 
-    Parts that overlap or share a side become one. Order kept.
+    Parts that overlap or share a side become one. Of rows that are cut `apart` at 180 degrees, what lies east of it and
+    what lies west of it are features of their own: together they would reach around the world. Order kept.
     """
     several = (parts.rows[1:] == parts.rows[:-1]) & (parts.types[1:] != "point")
     if not several.any():
         return parts
-    groups: dict[tuple[int, str], list[int]] = {}
+    groups: dict[tuple[int, str, bool], list[int]] = {}
+    cut = np.isin(parts.rows, list(apart)) & (shapely.get_x(shapely.point_on_surface(parts.geometries)) > 0)
     repeated = np.isin(parts.rows, parts.rows[1:][several]) & (parts.types != "point")
     for place in np.flatnonzero(repeated).tolist():
-        groups.setdefault((int(parts.rows[place]), str(parts.class_names[place])), []).append(place)
+        key = int(parts.rows[place]), str(parts.class_names[place]), bool(cut[place])
+        groups.setdefault(key, []).append(place)
     kept = np.ones(len(parts.rows), dtype=np.bool_)
-    for (row, _), places in groups.items():
+    for (row, *_), places in groups.items():
         joined = _joined(parts.geometries[places], row, notes) if len(places) > 1 else parts.geometries[places[0]]
         kept[places[1:]] = False
         kept[places[0]] = joined is not None

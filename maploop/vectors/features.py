@@ -33,6 +33,7 @@ class FeatureTable:
                     Point: valid, 2D, EPSG:4326, x, y
     class_names     names as the project spells them
     scores          0 to 1; nan where the source has none
+    crowds          whether it is ground with many features, none of its own (COCO's iscrowd); None: none is
     properties      the source's fields as bounded text, never to be shown as HTML; parts of one row share theirs
     """
 
@@ -41,6 +42,7 @@ class FeatureTable:
     class_names: NDArray[np.object_]
     scores: NDArray[np.float64]
     properties: list[dict[str, str]]
+    crowds: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from maploop.errors import VectorError
 from maploop.vectors.geometry import GeometryType
+from maploop.vectors.osm_tags import osm_tags
 
 MAX_FIELDS = 64
+NO_SCORE = -1  # how Microsoft's footprints and others write that there is none
 MAX_FIELD_NAME = 100
 MAX_TEXT = 1000
 _CLASS_FIELDS = ("class", "class_name", "label", "category", "category_name")
@@ -82,6 +84,38 @@ def classes_of_rows(
     return names, reasons
 
 
+def classes_by_tags(
+    properties: _Rows, classes: Mapping[str, GeometryType]
+) -> tuple[NDArray[np.object_], dict[int, str]]:
+    """The class of each row of OSM by its tags, None where no tag says one, and why not.
+
+    A class is meant by a tag that is called like it (building=...), or by the tags that exports give it (osm_tags);
+    a value of "no" says that it is none.
+    """
+    names = np.full(len(properties), None, dtype=object)
+    reasons = {}
+    asked = {name: osm_tags(name) for name in classes}
+    for row, tags in enumerate(properties):
+        for name, wanted in asked.items():
+            if _is_tagged(tags, name.casefold(), wanted):
+                names[row] = name
+                break
+        else:
+            reasons[row] = f"none of its tags names a class: {_listed(list(classes))}"
+    return names, reasons
+
+
+def _is_tagged(tags: Mapping[str, Any], key: str, wanted: Mapping[str, str] | None) -> bool:
+    if tags.get(key) not in (None, "", "no"):
+        return True
+    if not wanted:
+        return False
+    (first, value), *others = wanted.items()
+    found = tags.get(first)
+    fits = found not in (None, "", "no") if value in ("yes", "road") else found == value
+    return fits and all(tags.get(name) == said for name, said in others)
+
+
 def _class_text(value: object) -> str:
     return _text(value).strip().casefold()
 
@@ -95,6 +129,8 @@ def scores_of_rows(properties: _Rows, field: str) -> tuple[NDArray[np.float64], 
         if value is None or value == "":
             continue
         score = _number(value)
+        if score == NO_SCORE:
+            continue
         if score is None:
             notes[row] = f"score {_text(value)[:40]!r} is not a number and was left out"
         elif 0 <= score <= 1:

@@ -16,12 +16,10 @@ from maploop.imagery.tilemath import Tile
 from maploop.vectors import fields
 from maploop.vectors.check import Notes, Parts, join, leave_out, mend, take_apart
 from maploop.vectors.features import FeatureTable, ReadReport
-from maploop.vectors.formats.documents import read_json
-from maploop.vectors.formats.geoparquet import read_geoparquet
-from maploop.vectors.formats.ogr import read_ogr, read_zip
-from maploop.vectors.formats.sniff import sniff
 from maploop.vectors.formats.table import SourceTable, stacked
 from maploop.vectors.geometry import GeometryType, as_geometries
+from maploop.vectors.geometry.wrapping import wrap_longitudes
+from maploop.vectors.load import load_tables
 
 _WGS84 = pyproj.CRS.from_epsg(4326)
 _PLURALS: dict[GeometryType, str] = {"polygon": "polygons", "line": "lines", "point": "points"}
@@ -36,36 +34,59 @@ def read_features(
     score_field: str | None = None,
     source_crs: str | None = None,
     layer: str | None = None,
+    images: Path | str | None = None,
+    image_size: int | None = None,
+    keep_crowds: bool = False,
 ) -> tuple[FeatureTable, ReadReport]:
-    """Read GeoJSON, GeoPackage, GeoParquet, Shapefile, FlatGeobuf, COCO or Label Studio JSON.
+    """Read features of any format that `load` knows, zipped or gzipped too.
 
     classes         the project's classes and their geometry types
     class_name      the class of every row; else `class_field` names it; else a field such as class, label or category
                     in which a class turns up; else the only class of the row's geometry type
     score_field     else a field called score, confidence or probability, if there is one
     source_crs      in place of what the file says; without either, degrees are EPSG:4326
-    layer           of a GeoPackage or zip; else all layers with geometries, rows numbered on
+    layer           of a file with several, or a file in a zip; else all with geometries, rows numbered on
+    images          a COCO file that lists the images that a list of COCO results means
+    image_size      the side of those images in pixels, where nothing says it
+    keep_crowds     rows of COCO's iscrowd too, which are no single features: they are `table.crowds`; else left out
 
-    Every row of the file is either in the table or among the skipped. Raises VectorError when the file as a whole, or
+    Every row of the file is either in the table or among the skipped; of rows that tiles cut from one feature the first
+    is in the table. Raises VectorError when the file as a whole, or
     one of the choices, does not fit; never another error for anything inside the file.
     """
     path = Path(path)
     with _garbage_collection_paused():
-        source = _load(path, layer, source_crs)
+        source, wrapped = _load(path, layer, source_crs, Path(images) if images else None, image_size)
+        if class_name is None and class_field is None and source.unclassed:
+            msg = f"{path} cannot be read: {source.unclassed} (--class NAME)."
+            raise VectorError(msg)
         names = fields.names_of_fields(source.properties)
         notes = Notes()
         for row, reason in source.problems.items():
             notes.leave_out(row, reason)
+        for row in wrapped:
+            notes.repair(row, "longitudes beyond 180 degrees wrapped")
+        for row in source.crowds if not keep_crowds else ():
+            notes.leave_out(row, "it is ground with many features, none of its own (iscrowd)")
+            source.geometries[row] = None
         parts = take_apart(source.geometries, notes)
         parts = _classified(parts, source, _Choice(path, classes, names, class_name, class_field), notes)
-        parts = join(mend(parts, notes), notes)
+        parts = mend(parts, notes)
+        found = parts.rows
+        parts = join(_of_first_rows(parts, source), notes, apart=wrapped)
         scores = _scores(source, names, score_field, path, notes)
         rows = parts.rows.tolist()
         texts = {row: fields.as_texts(source.properties[row]) for row in dict.fromkeys(rows)}
         table = FeatureTable(
-            parts.rows, parts.geometries, parts.class_names, scores[parts.rows], [texts[row] for row in rows]
+            parts.rows,
+            parts.geometries,
+            parts.class_names,
+            scores[parts.rows],
+            [texts[row] for row in rows],
+            crowds=np.isin(parts.rows, sorted(source.crowds)),
         )
-        report = notes.report(len(source), parts.rows)
+        others = found[np.isin(found, sorted(source.joined_to))]
+        report = notes.report(len(source), np.concatenate([parts.rows, others]))
         report.looked_at = _looked_at(source, notes)
         return table, report
 
@@ -74,6 +95,14 @@ def _looked_at(source: SourceTable, notes: Notes) -> list[Tile]:
     """The tiles looked at that lack no row."""
     lacking = {source.tiles[row] for row in notes.lacking - source.passed_over} if source.tiles else set()
     return [tile for tile in source.looked_at if tile not in lacking]
+
+
+def _of_first_rows(parts: Parts, source: SourceTable) -> Parts:
+    """Parts of features that tiles cut, all numbered as their first row is."""
+    if not source.joined_to:
+        return parts
+    parts.rows = np.array([source.joined_to.get(row, row) for row in parts.rows.tolist()], dtype=np.int64)
+    return parts.kept(np.argsort(parts.rows, kind="stable"))
 
 
 @contextmanager
@@ -88,24 +117,20 @@ def _garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _load(path: Path, layer: str | None, source_crs: str | None) -> SourceTable:
-    """All rows of a file with geometries in EPSG:4326."""
-    kind = sniff(path)
-    if layer is not None and kind not in ("geopackage", "zip"):
-        msg = f"{path} has no layers: leave out layer {layer!r}."
-        raise VectorError(msg)
+def _load(
+    path: Path, layer: str | None, source_crs: str | None, images: Path | None, image_size: int | None
+) -> tuple[SourceTable, list[int]]:
+    """All rows of a file with geometries in EPSG:4326, and those whose longitudes were wrapped."""
     told = _told_crs(source_crs)
-    if kind == "json":
-        tables = [read_json(path)]
-    elif kind == "geoparquet":
-        tables = [read_geoparquet(path)]
-    elif kind == "zip":
-        tables = read_zip(path, layer)
-    else:
-        tables = read_ogr(path, layer)
+    tables = load_tables(path, layer=layer, images=images, image_size=image_size)
     for table in tables:
+        if table.crs_problem and told is None:
+            msg = f"{path} cannot be read: {table.crs_problem}."
+            raise VectorError(msg)
         _reproject(table, table.crs if table.on_tiles else told or table.crs, path)
-    return stacked(tables)
+    source = stacked(tables)
+    source.geometries, wrapped = wrap_longitudes(source.geometries)
+    return source, wrapped.tolist()
 
 
 def _told_crs(source_crs: str | None) -> pyproj.CRS | None:
@@ -123,7 +148,7 @@ def _reproject(table: SourceTable, crs: pyproj.CRS | None, path: Path) -> None:
     if crs is None:
         bounds = shapely.bounds(table.geometries)
         known = np.isfinite(bounds).all(axis=1)
-        fits = (np.abs(bounds[known]) <= (180, 90, 180, 90)).all(axis=1)
+        fits = (np.abs(bounds[known]) <= (360, 90, 360, 90)).all(axis=1)
         if 2 * int(fits.sum()) < int(known.sum()):
             msg = f"{path} does not say its CRS, and its coordinates are not degrees: give it, such as EPSG:32636."
             raise VectorError(msg)
@@ -162,6 +187,11 @@ def _classified(parts: Parts, source: SourceTable, choice: _Choice, notes: Notes
         parts.class_names[:] = _spelled(choice)
     elif field is not None and (choice.class_field or len(source)):
         _by_field(parts, source, fields.find_field(choice.names, field, what="class", path=choice.path), choice, notes)
+    elif source.is_tagged:
+        names, reasons = fields.classes_by_tags(source.properties, choice.classes)
+        for row, reason in reasons.items():
+            notes.leave_out(row, reason, lacking=False)
+        parts.class_names[:] = names[parts.rows]
     elif guessed := fields.guess_class_field(source.properties, choice.names, choice.classes):
         _by_field(parts, source, guessed, choice, notes)
     else:

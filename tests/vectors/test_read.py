@@ -150,13 +150,13 @@ def test_choices_that_do_not_fit_are_refused(write_json: WriteJson, make_feature
 def test_scores_out_of_range_are_left_out_and_reported(
     write_json: WriteJson, make_feature: Feature, classes: Classes
 ) -> None:
-    values = [0, 1, "0.25", 87, -1, "high", None, ""]
+    values = [0, 1, "0.25", 87, -2, "high", None, "", -1, "-1"]
     path = write_json(*(make_feature(SQUARE, Confidence=value) for value in values))
     table, report = read_features(path, classes=classes)
-    np.testing.assert_allclose(table.scores, [0, 1, 0.25, *[np.nan] * 5])
+    np.testing.assert_allclose(table.scores, [0, 1, 0.25, *[np.nan] * 7])
     assert report.repaired == [
         {"row": 3, "how": "score 87 is not between 0 and 1, it looks like a percentage and was left out"},
-        {"row": 4, "how": "score -1 is not between 0 and 1 and was left out"},
+        {"row": 4, "how": "score -2 is not between 0 and 1 and was left out"},
         {"row": 5, "how": "score 'high' is not a number and was left out"},
     ]
 
@@ -171,7 +171,7 @@ def test_rows_that_cannot_go_in_are_skipped_with_their_reason(
         make_feature({"type": "Polygon", "coordinates": [ring]}),
         make_feature({"type": "Polygon", "coordinates": "many"}),
         make_feature({"type": "Blob", "coordinates": [1, 2]}),
-        make_feature(shapely.box(179, 0, 181, 1)),
+        make_feature(shapely.box(579, 0, 581, 1)),
         make_feature(shapely.box(0, 85, 1, 86)),
         make_feature({"type": "Polygon", "coordinates": [[[32, 0], [float("nan"), 1], [33, 1], [32, 0]]]}),
         make_feature({"type": "LineString", "coordinates": [[32, 0], [32, 0]]}),
@@ -269,7 +269,7 @@ def test_a_broken_line_of_newline_delimited_geojson_is_one_skipped_row(
         ("town.geojson", b"PAR1....", "is named like JSON, but holds GeoParquet"),
         ("town.geojson", b'{"type": "FeatureCollection", "features": [', "is not sound JSON"),
         ("town.geojson", b'{"type": "FeatureCollection"}', "without a list of features"),
-        ("town.json", b'{"type": "Topology"}', "is JSON, but not GeoJSON, COCO"),
+        ("town.json", b'{"type": "Topology"}', "it is TopoJSON: convert it to GeoJSON"),
         ("town.json", b"[" * 100_000, "is not sound JSON"),
         ("town.parquet", b"PAR1" + bytes(40) + b"PAR1", "is not sound GeoParquet"),
         ("town.gpkg", b"SQLite format 3\x00" + bytes(2000), "is damaged"),
@@ -295,7 +295,7 @@ def test_a_file_that_is_not_what_it_says_is_refused_in_one_line(
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path, classes: Classes) -> None:
     with pytest.raises(VectorError, match="is missing"):
         read_features(tmp_path / "nowhere.geojson", classes=classes)
-    with pytest.raises(VectorError, match="is not a file"):
+    with pytest.raises(VectorError, match="no File Geodatabase and no YOLO folder"):
         read_features(tmp_path, classes=classes)
 
 

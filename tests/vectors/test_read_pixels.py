@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from maploop.errors import VectorError
 from maploop.imagery.tilemath import Tile, from_pixels, to_pixels
-from maploop.vectors.formats.coco import runs_of_text, trace_mask
+from maploop.vectors.formats.masks import runs_of_text, trace_mask
 from maploop.vectors.geometry import GeometryType, iou
 from maploop.vectors.read import read_features
 
@@ -67,11 +67,12 @@ def test_run_length_masks_are_traced_whether_plain_or_compressed(write_json: Wri
     expected = shapely.box(1, 2, 4, 5)
     assert trace_mask(BOX_MASK).equals(expected)
     assert trace_mask({"size": [8, 6], "counts": ":35000>"}).equals(expected)
-    table, report = read_features(
-        write_json(document=coco({"segmentation": BOX_MASK}), name="coco.json"), classes=classes
-    )
-    assert report.skipped == []
-    assert in_pixels(table.geometries[0]).equals_exact(expected, 1e-4, normalize=True)
+    for width, height in ((6, 8), (512, 512)):  # the mask has its own size, whatever its image has
+        document = coco({"segmentation": BOX_MASK}, images=[{**IMAGE, "width": width, "height": height}])
+        table, report = read_features(write_json(document=document, name="coco.json"), classes=classes)
+        assert report.skipped == []
+        drawn = shapely.transform(in_pixels(table.geometries[0]), lambda points: points / 512 * (6, 8))
+        assert drawn.equals_exact(expected, 1e-4, normalize=True)
 
 
 def compressed(runs: list[int]) -> str:

@@ -12,6 +12,7 @@ from maploop.dataset.job import Job
 from maploop.dataset.parts import TileParts, bridge_holes, tile_parts
 from maploop.dataset.snapshot import Indices, Snapshot
 from maploop.dataset.split import Split
+from maploop.vectors.formats.coco import OWN_EXPORT
 
 DECIMALS = 2  # of a pixel
 
@@ -33,7 +34,7 @@ def coco_document(snapshot: Snapshot, tiles: Indices, parts: TileParts, dataset_
     attributions = sorted({each.attribution for each in snapshot.imagery if each.attribution})
     return {
         "info": {
-            "description": f"{snapshot.project}: annotations of whole map tiles",
+            "description": f"{snapshot.project}: {OWN_EXPORT}",
             "version": dataset_id,
             "contributor": "; ".join(attributions),
         },

@@ -4,17 +4,15 @@ Tags by class stand in osm_tags.json; a class that is not there gets `maploop:cl
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
-from importlib import resources
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
-import orjson
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from maploop.dataset.job import Job
 from maploop.dataset.writers.vector import feature_frame
+from maploop.vectors.osm_tags import osm_tags
 
 MAX_WAY_NODES = 2000  # the OSM API takes no longer way
 DECIMALS = 7  # of a degree, as OSM keeps them
@@ -105,14 +103,7 @@ class Change:
 
 def tags_of(class_name: str) -> dict[str, str]:
     """OSM tags of a class, whatever its case."""
-    return _table().get(class_name.casefold()) or {"maploop:class": class_name}
-
-
-@lru_cache(maxsize=1)
-def _table() -> dict[str, dict[str, str]]:
-    content = resources.files("maploop.dataset.writers").joinpath("osm_tags.json").read_bytes()
-    table: dict[str, dict[str, str]] = orjson.loads(content)
-    return table
+    return osm_tags(class_name) or {"maploop:class": class_name}
 
 
 def _places(geometry: BaseGeometry) -> list[tuple[int, int]]:

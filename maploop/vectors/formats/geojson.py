@@ -11,6 +11,7 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from maploop.errors import VectorError
 from maploop.vectors.formats.ogr import first_line
@@ -40,13 +41,28 @@ def read_geojson(document: Mapping[str, Any]) -> SourceTable:
     if not isinstance(features, list):
         msg = "it is a FeatureCollection without a list of features"
         raise VectorError(msg)
-    table = read_features_of_geojson(features)
-    table.crs = _crs(document.get("crs"))
-    return table
+    return read_features_of_geojson(features, document.get("crs"))
 
 
-def read_features_of_geojson(features: list[Any]) -> SourceTable:
-    """Rows of GeoJSON Feature objects; what is not a Feature becomes a problem of its row."""
+def features_in(documents: list[Any]) -> list[Any]:
+    """The features of several GeoJSON documents, one after another; what is none stays, for its row to say so."""
+    features: list[Any] = []
+    for document in documents:
+        kind = document.get("type") if isinstance(document, Mapping) else None
+        if kind == "FeatureCollection" and isinstance(document.get("features"), list):
+            features.extend(document["features"])
+        elif isinstance(kind, str) and kind in _GEOMETRIES:
+            features.append({"type": "Feature", "geometry": document, "properties": {}})
+        else:
+            features.append(document)
+    return features
+
+
+def read_features_of_geojson(features: list[Any], crs: object = None) -> SourceTable:
+    """Rows of GeoJSON Feature objects; what is not a Feature becomes a problem of its row.
+
+    `crs` is the member of before RFC 7946 that says their CRS; else that of their geometries counts.
+    """
     geometries: list[Any] = []
     properties: list[dict[str, Any]] = []
     strangers = {}
@@ -61,18 +77,30 @@ def read_features_of_geojson(features: list[Any]) -> SourceTable:
         geometries.append(feature.get("geometry"))
         properties.append(fields)
     built, problems = geometries_of_json(geometries)
-    return SourceTable(built, properties, problems={**problems, **strangers})
+    known, problem = _crs(crs if crs is not None else _crs_of_geometries(geometries))
+    return SourceTable(built, properties, known, {**problems, **strangers}, crs_problem=problem)
 
 
-def _crs(member: object) -> pyproj.CRS | None:
-    """The crs member of GeoJSON before RFC 7946, which GDAL and QGIS still write."""
+def _crs_of_geometries(geometries: list[Any]) -> object:
+    """The crs member that all geometries have, as PostGIS writes it; None when they have none, or several."""
+    members = [each.get("crs") for each in geometries if isinstance(each, dict)]
+    first = members[0] if members else None
+    return first if first is not None and all(each == first for each in members) else None
+
+
+def _crs(member: object) -> tuple[pyproj.CRS | None, str]:
+    """The crs member of GeoJSON before RFC 7946, which GDAL and QGIS still write: a name, or the code of EPSG.
+
+    With why it is unknown, when it is: what the member links to is not fetched.
+    """
     if member is None:
-        return None
+        return None, ""
     try:
-        return pyproj.CRS.from_user_input(member["properties"]["name"])  # type: ignore[index]
-    except (KeyError, TypeError, pyproj.exceptions.CRSError) as error:
-        msg = f"its crs member {str(member)[:60]} is not a known CRS"
-        raise VectorError(msg) from error
+        properties = member["properties"]  # type: ignore[index]
+        name = properties["name"] if "name" in properties else f"EPSG:{int(properties['code'])}"
+        return pyproj.CRS.from_user_input(name), ""
+    except (KeyError, TypeError, ValueError, pyproj.exceptions.CRSError):
+        return None, f"its crs member {str(member)[:60]} is not a known CRS: give it, such as --crs EPSG:32636"
 
 
 def geometries_of_json(objects: list[Any]) -> tuple[Geometries, dict[int, str]]:
@@ -86,10 +114,24 @@ def geometries_of_json(objects: list[Any]) -> tuple[Geometries, dict[int, str]]:
         chunk = objects[start : start + _CHUNK]
         for row in _build_in_bulk(chunk, geometries[start : start + _CHUNK]):
             try:
-                geometries[start + row] = shapely.geometry.shape(chunk[row])
+                geometries[start + row] = _built(chunk[row])
             except Exception as error:  # whatever a file may hold in place of coordinates
                 problems[start + row] = f"its geometry is not GeoJSON: {first_line(error)}"
     return geometries, problems
+
+
+def _built(item: Any) -> BaseGeometry:
+    try:
+        return shapely.geometry.shape(item)
+    except ValueError:  # some positions have a height, others not
+        return shapely.geometry.shape({"type": item["type"], "coordinates": _flattened(item["coordinates"])})
+
+
+def _flattened(coordinates: Any) -> Any:
+    """Nested positions without their heights."""
+    if coordinates and isinstance(coordinates[0], int | float):
+        return coordinates[:2]
+    return [_flattened(each) for each in coordinates]
 
 
 def _build_in_bulk(chunk: list[Any], geometries: Geometries) -> list[int]:
@@ -154,7 +196,11 @@ def _flat(paths: list[list[Any]]) -> dict[str, Any]:
 
 
 def _positions(positions: Iterable[Any]) -> NDArray[np.float64]:
-    array = np.array(list(positions), dtype=np.float64)
+    listed = list(positions)
+    try:
+        array = np.array(listed, dtype=np.float64)
+    except ValueError:  # some have a height, others not
+        array = np.array([position[:2] for position in listed], dtype=np.float64)
     if array.ndim != 2 or not 2 <= array.shape[1] <= 4:
         msg = "positions need two or three numbers"
         raise ValueError(msg)

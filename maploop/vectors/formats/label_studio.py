@@ -7,13 +7,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 import pyproj
+import shapely
 
 from maploop.errors import VectorError
 from maploop.imagery.tilemath import Tile
 from maploop.vectors.formats.geojson import geometries_of_json
+from maploop.vectors.formats.masks import trace_brush
+from maploop.vectors.formats.ogr import first_line
 from maploop.vectors.formats.pixels import tile_named, to_ground
 from maploop.vectors.formats.table import SourceTable
 
+_CIRCLE = 64  # corners of an ellipse
 _NOT_DRAWN = frozenset({"choices", "textarea", "rating", "number", "taxonomy", "datetime", "pairwise", "relation"})
 
 
@@ -150,6 +154,8 @@ def _label(region: Mapping[str, Any], value: Mapping[str, Any]) -> object:
 def _shape(region: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[object, str]:
     """A region as a GeoJSON geometry in percent of the image, or why it has none."""
     kind = str(region.get("type"))
+    if kind.startswith("brush"):
+        return _brush(region, value)
     draw = next((draw for name, draw in _SHAPES.items() if kind.startswith(name)), None)
     if draw is None:
         return None, f"{kind[:40]!r} is not a shape on the map"
@@ -158,6 +164,17 @@ def _shape(region: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[object,
     except (KeyError, TypeError, ValueError, IndexError, OverflowError):
         return None, f"its {kind[:40]} lacks coordinates"
     return {"type": geometry_type, "coordinates": coordinates}, ""
+
+
+def _brush(region: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[object, str]:
+    """The outline of what a brush painted, in percent of its image."""
+    try:
+        width, height = int(region["original_width"]), int(region["original_height"])
+        outline = trace_brush(value.get("rle"), width, height)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return None, f"its brush cannot be read: {first_line(error)}"
+    percent = shapely.transform(outline, lambda points: points * (100 / width, 100 / height))
+    return shapely.geometry.mapping(percent), ""
 
 
 _Value = Mapping[str, Any]
@@ -180,6 +197,21 @@ def _closed(points: list[Any]) -> list[Any]:
     return points if points[0] == points[-1] else [*points, points[0]]
 
 
+def _ellipse(region: _Value, value: _Value) -> tuple[str, list[Any]]:
+    """An ellipse turned clockwise about its middle, its radii in percent of width and height."""
+    x, y, across, down = (float(value[name]) for name in ("x", "y", "radiusX", "radiusY"))
+    turn = math.radians(float(value.get("rotation") or 0))
+    image_width = float(region.get("original_width") or 1)
+    image_height = float(region.get("original_height") or image_width)
+    ring = []
+    for step in range(_CIRCLE):
+        angle = 2 * math.pi * step / _CIRCLE
+        right, below = across * image_width * math.cos(angle), down * image_height * math.sin(angle)
+        turned = right * math.cos(turn) - below * math.sin(turn), right * math.sin(turn) + below * math.cos(turn)
+        ring.append([x + turned[0] / image_width, y + turned[1] / image_height])
+    return "Polygon", [_closed(ring)]
+
+
 def _rectangle(region: _Value, value: _Value) -> tuple[str, list[Any]]:
     """A rectangle turned clockwise about its top-left corner, as Label Studio turns it: in pixels."""
     x, y, width, height = (float(value[name]) for name in ("x", "y", "width", "height"))
@@ -199,4 +231,5 @@ _SHAPES: dict[str, Callable[[_Value, _Value], tuple[str, list[Any]]]] = {
     "rectangle": _rectangle,
     "keypoint": _keypoint,
     "vector": _vector,
+    "ellipse": _ellipse,
 }

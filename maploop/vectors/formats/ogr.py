@@ -1,10 +1,9 @@
-"""GeoPackage, Shapefile (plain or zipped) and FlatGeobuf, by way of pyogrio."""
+"""GeoPackage, Shapefile, FlatGeobuf, KML, GML, OSM XML, MapInfo and File Geodatabase, by way of pyogrio."""
 
-import shutil
+import re
 import tempfile
 import warnings
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,21 +18,47 @@ from maploop.errors import VectorError
 from maploop.vectors.formats.table import SourceTable
 from maploop.vectors.geometry import as_geometries
 
-MAX_UNZIPPED_BYTES = 4 * 2**30
-_SHAPEFILE_PARTS = frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"})
+_NATIVE_TAB = re.compile(rb"^\s*type\s+native\b", re.IGNORECASE | re.MULTILINE)
+_TAG = re.compile(r'"((?:[^"\\\\]|\\\\.)*)"=>"((?:[^"\\\\]|\\\\.)*)"')  # as GDAL writes other_tags
+_OF_KML = frozenset(
+    {
+        *("timestamp", "begin", "end", "altitudeMode", "tessellate", "extrude", "visibility", "drawOrder", "icon"),
+        *("gml_id", "lowerCorner", "upperCorner"),
+    }
+)
 
 
-def read_ogr(path: Path, layer: str | None, *, shown: Path | None = None) -> list[SourceTable]:
-    """Every layer with geometries, or the one named. `shown` is the path for messages. Raises VectorError."""
+def read_ogr(path: Path, layer: str | None, kind: str, *, shown: Path | None = None) -> list[SourceTable]:
+    """Every layer with geometries, or the one named. `shown` is the path for messages. Raises VectorError.
+
+    Nothing that a file points at is opened: no schema on a server, no other table.
+    """
+    unpacked = shown is not None and shown != path
     shown = shown or path
     path = path.resolve()  # GDAL takes some names that are not absolute for connections
-    if path.suffix.lower() == ".shp" and not any(path.with_suffix(suffix).exists() for suffix in (".shx", ".SHX")):
-        msg = f"{shown} lacks the .shx of its Shapefile: give all parts, best in one zip."
-        raise VectorError(msg)
+    _check_parts(path, shown, may_make_index=unpacked)
+    if kind == "gml" and not unpacked:
+        with tempfile.TemporaryDirectory(
+            prefix="maploop-"
+        ) as folder:  # as GDAL writes what it found out beside the file
+            linked = Path(folder) / path.name
+            linked.symlink_to(path)
+            if path.with_suffix(".xsd").is_file():
+                linked.with_suffix(".xsd").symlink_to(path.with_suffix(".xsd"))
+            return _read_layers(linked, layer, kind, shown)
+    return _read_layers(path, layer, kind, shown)
+
+
+def _read_layers(path: Path, layer: str | None, kind: str, shown: Path) -> list[SourceTable]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what GDAL warns of is checked row by row later
-            names = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+            pyogrio.set_gdal_config_options(
+                {"GML_DOWNLOAD_WFS_SCHEMA": "NO", "GML_SKIP_RESOLVE_ELEMS": "ALL", "SHAPE_RESTORE_SHX": "YES"}
+            )
+            names = [str(name) for name, of in pyogrio.list_layers(path) if of is not None]
+            if kind == "osm":
+                names = [name for name in names if name != "other_relations"]
             if layer is not None and layer not in names:
                 msg = f"{shown} has no layer {layer!r}: choose one of {', '.join(names) or 'none'}."
                 raise VectorError(msg)
@@ -46,7 +71,47 @@ def read_ogr(path: Path, layer: str | None, *, shown: Path | None = None) -> lis
     if not tables:
         msg = f"{shown} has no layer with geometries: give a file of features."
         raise VectorError(msg)
+    for table in tables if kind in ("osm", "kml", "gml") else ():
+        table.properties = [_tags(row) if kind == "osm" else _told(row) for row in table.properties]
+        table.is_tagged = kind == "osm"
     return tables
+
+
+def _check_parts(path: Path, shown: Path, *, may_make_index: bool) -> None:
+    """Refuse what is only part of a dataset, or stands for another file. Raises VectorError.
+
+    GDAL makes the index of a Shapefile anew beside it, which it may do in a folder of our own only.
+    """
+    suffix = path.suffix.lower()
+    if (
+        suffix == ".shp"
+        and not may_make_index
+        and not any(path.with_suffix(each).exists() for each in (".shx", ".SHX"))
+    ):
+        msg = f"{shown} lacks the .shx of its Shapefile: give all parts, best in one zip."
+        raise VectorError(msg)
+    if suffix == ".tab":
+        with path.open("rb") as file:
+            head = file.read(65536)
+        if not _NATIVE_TAB.search(head):
+            msg = f"{shown} is a MapInfo table that stands for other files: save it as a native table or as GeoPackage."
+            raise VectorError(msg)
+        if not any(path.with_suffix(each).exists() for each in (".dat", ".DAT")):
+            msg = f"{shown} lacks the .dat of its MapInfo table: give all parts, best in one zip."
+            raise VectorError(msg)
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without the fields that every KML or GML has by itself."""
+    return {name: value for name, value in row.items() if name not in _OF_KML}
+
+
+def _tags(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of OSM with all its tags as fields."""
+    tags = {name: value for name, value in row.items() if name not in ("other_tags", "z_order")}
+    for name, value in _TAG.findall(str(row.get("other_tags") or "")):
+        tags.setdefault(name.replace('\\"', '"'), value.replace('\\"', '"'))
+    return tags
 
 
 def _read_layer(path: Path, layer: str) -> SourceTable:
@@ -88,49 +153,6 @@ def _crs(text: str | None) -> pyproj.CRS | None:
     """The layer's CRS; None for the placeholders that stand for an unknown one."""
     crs = pyproj.CRS.from_user_input(text) if text else None
     return None if crs is None or crs.is_engineering or "undefined" in crs.name.lower() else crs
-
-
-def read_zip(path: Path, layer: str | None) -> list[SourceTable]:
-    """Every Shapefile in a zip, or the one whose name is `layer`. Raises VectorError.
-
-    Members are unpacked under names made here, so that no path inside the zip leads anywhere.
-    """
-    with tempfile.TemporaryDirectory(prefix="maploop-") as folder:
-        try:
-            shapefiles = _unpack(path, Path(folder), layer)
-        except VectorError:
-            raise
-        except Exception as error:  # bad headers, unknown compression, a password, a cut end
-            msg = f"{path} is a damaged or locked zip ({first_line(error)}): zip it again, without a password."
-            raise VectorError(msg) from error
-        return [table for shapefile in shapefiles for table in read_ogr(shapefile, None, shown=path)]
-
-
-def _unpack(path: Path, folder: Path, layer: str | None) -> list[Path]:
-    with zipfile.ZipFile(path) as archive:
-        members = {
-            info.filename: info
-            for info in archive.infolist()
-            if PurePosixPath(info.filename).suffix.lower() in _SHAPEFILE_PARTS and "__MACOSX" not in info.filename
-        }
-        stems = [name[:-4] for name in members if name.lower().endswith(".shp")]
-        wanted = stems if layer is None else [stem for stem in stems if PurePosixPath(stem).name == layer]
-        if not wanted:
-            names = ", ".join(PurePosixPath(stem).name for stem in stems)
-            what = (
-                f"no Shapefile {layer!r}: choose one of {names}" if names else "no .shp: zip a Shapefile with its parts"
-            )
-            msg = f"{path} has {what}."
-            raise VectorError(msg)
-        chosen = [(wanted.index(name[:-4]), info) for name, info in members.items() if name[:-4] in wanted]
-        if sum(info.file_size for _, info in chosen) > MAX_UNZIPPED_BYTES:
-            msg = f"{path} unpacks to more than {MAX_UNZIPPED_BYTES // 2**30} GB: split it."
-            raise VectorError(msg)
-        for number, info in chosen:
-            suffix = PurePosixPath(info.filename).suffix.lower()
-            with archive.open(info) as source, (folder / f"{number}{suffix}").open("wb") as target:
-                shutil.copyfileobj(source, target)
-    return [folder / f"{number}.shp" for number in range(len(wanted))]
 
 
 def first_line(error: BaseException) -> str:
