@@ -119,11 +119,12 @@ def overview_of(connection: Connection, project: ProjectView, annotator_id: int)
     classes = _classes(connection, project)
     people = _people(connection, project)
     bare = _without_imagery(connection, project)
+    pixels = count_pixels(connection, project, counts())
     return Overview(
         tiles=tiles,
         claimed=_claimed(connection, project),
         without_imagery=bare,
-        pixels=count_pixels(connection, project, counts()),
+        pixels=pixels,
         without_run=without_run(connection, project),
         classes=classes,
         people=people,
@@ -133,7 +134,7 @@ def overview_of(connection: Connection, project: ProjectView, annotator_id: int)
             project,
             annotator_id,
             tiles,
-            without_imagery=bare,
+            without_imagery=bare + pixels.holes,
             has_features=any(each.decided or each.undecided for each in classes),
             returned=sum(each.returned for each in people if each.annotator_id == annotator_id),
         ),

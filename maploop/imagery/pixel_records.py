@@ -56,6 +56,11 @@ def without_pixels() -> ColumnElement[bool]:
     return or_(TileRow.imagery_id.is_(None), and_(TileRow.pixel_share.is_not(None), TileRow.pixel_share == 0))
 
 
+def may_have_pixels() -> ColumnElement[bool]:
+    """Condition on `Tile`: imagery covers it, and nobody has found a hole there. The opposite of `without_pixels`."""
+    return and_(TileRow.imagery_id.is_not(None), or_(TileRow.pixel_share.is_(None), TileRow.pixel_share > 0))
+
+
 def count_pixels(
     connection: Connection, project: ProjectView, condition: ColumnElement[bool] | None = None
 ) -> PixelCounts:

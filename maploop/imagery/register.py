@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import ColumnElement, Connection, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, false, func, insert, select, true, update
 
 from db.bulk import lock_project
 from db.models import Imagery
@@ -226,10 +226,16 @@ def _reached(project: ProjectView, bounds: Bounds | None) -> ColumnElement[bool]
 
 
 def _forget_changed(connection: Connection, imagery_id: int, info: SourceInfo) -> None:
-    """Take tiles for unmeasured whose pixels were seen before the imagery changed."""
+    """Take tiles for unmeasured whose pixels were seen before the imagery changed.
+
+    Nobody knows that of a server: there all that had no pixels, or too few, are asked for again.
+    """
     now = open_source(info).fingerprint[:16]
     ids = connection.execute(
-        select(TileRow.id).where(TileRow.imagery_id == imagery_id, TileRow.pixel_source != now)
+        select(TileRow.id).where(
+            TileRow.imagery_id == imagery_id,
+            (TileRow.pixel_source != now) | ((TileRow.pixel_share < 1) if info.kind in REMOTE_KINDS else false()),
+        )
     ).scalars()
     forget_coverage(connection, list(ids))
 

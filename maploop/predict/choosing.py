@@ -14,6 +14,7 @@ from db.models import Feature, TileFeature
 from db.models import Tile as TileRow
 from maploop.dataset.split import Split
 from maploop.errors import InputError, NotFoundError
+from maploop.imagery.pixel_records import may_have_pixels
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView
 
@@ -65,6 +66,8 @@ def choose_tiles(
 ) -> dict[int, Tile]:
     """Row ids and addresses of the chosen tiles that are not among the ids `without`; neighbours near one another.
 
+    Holes in the imagery that somebody has seen are not among them unless they are given.
+
     Raises InputError, and NotFoundError for a given tile that the project does not have or that has no imagery.
     """
     if choice.most is not None and choice.most < 1:
@@ -72,6 +75,7 @@ def choose_tiles(
         raise InputError(msg)
     condition = (TileRow.project_id == project.id) & (TileRow.z == project.zoom) & TileRow.imagery_id.is_not(None)
     if not choice.given:
+        condition &= may_have_pixels()
         if choice.effective_scope != "finished":
             condition &= counts()
         if choice.effective_scope == "unreviewed":

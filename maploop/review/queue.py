@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exist
 from db.conditions import counts, undecided
 from db.models import Claim, Decision, Feature, Prediction, Tile, TileEvent, TileFeature
 from db.types import utc_now
+from maploop.imagery.pixel_records import may_have_pixels, without_pixels
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 from maploop.review import claims
@@ -75,14 +76,14 @@ def _fits(project: ProjectView, wanted: TileFilter) -> list[ColumnElement[bool]]
 
 
 def _candidates(project_id: int, annotator_id: int, holding: Sequence[int]) -> Select[int]:
-    """Tiles with imagery that nobody else holds."""
+    """Tiles that nobody else holds, with imagery in which nobody has found a hole there."""
     query = (
         select(Tile.id)
         .outerjoin(Claim, Claim.tile_id == Tile.id)
         .where(
             Tile.project_id == project_id,
             counts(),
-            Tile.imagery_id.is_not(None),
+            may_have_pixels(),
             or_(Claim.tile_id.is_(None), Claim.expires_at <= utc_now(), Claim.annotator_id == annotator_id),
         )
     )
@@ -179,9 +180,11 @@ def why_nothing(connection: Connection, project: ProjectView, annotator_id: int,
     if not wanted.is_empty:
         return {"reason": "No free tile has a feature that fits the filter: widen it, or clear it.", "page": None}
     unfinished = count(Tile.status.in_(("open", "returned")))
-    blind = count(Tile.status.in_(("open", "returned")), Tile.imagery_id.is_(None))
+    blind = count(Tile.status.in_(("open", "returned")), without_pixels())
+    bare = count(Tile.status.in_(("open", "returned")), Tile.imagery_id.is_(None))
     if unfinished and blind == unfinished:
-        reason = f"{_tiles_have(blind)} no imagery: import imagery that covers {'it' if blind == 1 else 'them'}."
+        what = "imagery" if bare else "pixels"
+        reason = f"{_tiles_have(blind)} no {what}: import imagery that covers {'it' if blind == 1 else 'them'}."
         return {"reason": reason, "page": "import"}
     others = connection.execute(
         select(func.count(), func.min(Claim.expires_at), func.count(Claim.annotator_id.distinct()))

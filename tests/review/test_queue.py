@@ -8,6 +8,7 @@ from sqlalchemy import update
 from db.models import Claim, Feature, Tile
 from db.types import utc_now
 from maploop.errors import ClaimError
+from maploop.imagery.tilemath import parse_tile
 from tests.review.ground import FIRST, Ground, act, decision
 
 TILE = str(FIRST)
@@ -164,6 +165,16 @@ def test_tiles_without_imagery_are_not_handed_out_and_said_so(ground: Ground) ->
     with ground.database.write() as connection:
         connection.execute(update(Tile).values(imagery_id=None))
     assert "4 open tiles have no imagery" in ground.open("anna")["nothing"]["reason"]
+
+
+def test_holes_in_the_imagery_are_not_handed_out_and_said_so(ground: Ground) -> None:
+    tiles = list(ground.features)
+    with ground.database.write() as connection:
+        connection.execute(update(Tile).values(pixel_share=0.0))
+        connection.execute(update(Tile).where(Tile.quadkey == parse_tile(tiles[2]).quadkey).values(pixel_share=0.4))
+    assert ground.open("anna")["deck"]["tile"]["address"] == tiles[2]
+    finish(ground, "anna", tiles[2])
+    assert "3 open tiles have no pixels: import imagery" in ground.open("anna")["nothing"]["reason"]
 
 
 def test_a_finished_tile_with_a_new_prediction_is_offered_after_the_open_ones(ground: Ground) -> None:
