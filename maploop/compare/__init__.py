@@ -5,7 +5,7 @@
         corrected = corrected_shares(connection, project)
         assumptions = Assumptions(measured_speeds(connection, project), volume=10_000, wage=20, corrected=corrected)
     comparison.contender("tuned").evaluation.overall.figures["f1"]      # a Metric, as everywhere
-    comparison.difference("base", "tuned", "f1").text()                 # "+0.12 F1, 0.07 to 0.17, 240 tiles"
+    comparison.difference("base", "tuned", "f1").text()             # "+0.12 F1, 0.07 to 0.17, 240 tiles in 24 blocks"
     marks_on(comparison, tile)                      # true, false and missed features of a tile, for maps
     only_found_by(comparison, "tuned", "base")      # truth that one found and the other did not
     worst_tiles(comparison, "tuned")                # for a gallery; `TileMarks.tile` opens in /review

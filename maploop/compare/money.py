@@ -3,7 +3,7 @@
 A tile costs what the model asks for it and the time of a person who reviews it: seconds for each feature that is right
 (accepted, or corrected), false (rejected) or missing (drawn), and for looking the tile over. Which of these there are,
 the comparison knows; how many seconds each takes, `Speeds`. So a better model costs fewer hours, with an interval:
-tiles are drawn again, the same for all models, and speeds from what their measurement leaves open.
+blocks vary, the same for all models, and speeds by what their measurement leaves open.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ from maploop.compare.sidebyside import Comparison, Contender, difference_of
 from maploop.compare.spending import OURS, Speeds, Spent
 from maploop.compare.verdict import BY_HAND, Weighed, notes_of, verdict_of
 from maploop.errors import InputError
-from maploop.evaluate.bootstrap import interval
 from maploop.prices import Price
+from maploop.quality.intervals import percentiles, reason_for_none
 from maploop.quality.statistics import Metric
 
 __all__ = ["BY_HAND", "Assumptions", "BreakEven", "Economy", "ModelCosts", "token_cost", "weigh"]
@@ -302,7 +302,7 @@ class _Reckoned:
         seconds = self.model.spent.seconds_a_tile
         total = self.total
         fixed = 0.0 if total is None else total - self.people * self.assumptions.volume
-        low, high = interval(self.total_spread + fixed)
+        low, high = percentiles(self.total_spread + fixed)
         return ModelCosts(
             model=self.model.name,
             quality=self.quality,
@@ -316,14 +316,19 @@ class _Reckoned:
             hours_saved_per_1000=self._hours(1000, self.saved, self.saved_spread),
             outlay_per_1000=self.outlay_per_1000,
             per_tile=self.outlay.unit,
-            total=Metric(None, 0, self.tiles) if total is None else Metric(total, self.tiles, self.tiles, low, high),
+            total=Metric(None, 0, self.tiles) if total is None else self._metric(total, low, high),
             on_frontier=False,
             unknown=tuple(self.unknown),
         )
 
     def _hours(self, tiles: float, seconds: float, spread: Floats) -> Metric:
-        low, high = interval(spread * tiles / HOUR)
-        return Metric(seconds * tiles / HOUR, self.tiles, self.tiles, low, high)
+        low, high = percentiles(spread * tiles / HOUR)
+        return self._metric(seconds * tiles / HOUR, low, high)
+
+    def _metric(self, value: float, low: float | None, high: float | None) -> Metric:
+        """An amount that rests on the tiles compared."""
+        blocks = self.model.evaluation.blocks
+        return Metric(value, self.tiles, self.tiles, low, high, self.tiles, blocks, reason_for_none(blocks))
 
 
 class _ByHand:
@@ -381,8 +386,10 @@ def _saving(first: "_Reckoned | _ByHand", second: "_Reckoned | _ByHand") -> Metr
     told = first.assumptions
     fixed = first.training - second.training + told.volume * (first.fee - second.fee)
     usd = told.volume * told.wage / HOUR
-    low, high = interval(fixed + usd * (first.seconds_spread - second.seconds_spread))
-    return Metric(fixed + usd * (first.seconds - second.seconds), first.tiles, first.tiles, low, high)
+    low, high = percentiles(fixed + usd * (first.seconds_spread - second.seconds_spread))
+    value = fixed + usd * (first.seconds - second.seconds)
+    blocks = first.model.evaluation.blocks
+    return Metric(value, first.tiles, first.tiles, low, high, first.tiles, blocks, reason_for_none(blocks))
 
 
 def token_cost(spent: Spent, price: Price) -> float:

@@ -17,8 +17,10 @@ from db.models import Claim, Decision, Feature, Prediction, Run, Tile, TileFeatu
 from db.types import utc_now
 from maploop.compare.reliability import Judged, Reliability, Threshold, choose_threshold, reliability_of
 from maploop.compare.spending import measured_speeds
+from maploop.dataset.blocks import blocks_of
 from maploop.dataset.split import unit_hash
 from maploop.errors import InputError
+from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.predict.models import load_model
 from maploop.project import ClassView, ProjectView
 
@@ -57,7 +59,7 @@ def judged_predictions(connection: Connection, project: ProjectView, model_name:
     """
     model = load_model(connection, project, model_name)
     rows = connection.execute(
-        select(Prediction.score, Decision.verdict, Prediction.class_id, Decision.tile_id)
+        select(Prediction.score, Decision.verdict, Prediction.class_id, Decision.tile_id, Tile.x, Tile.y)
         .select_from(Feature)
         .join(Decision, Decision.id == Feature.decision_id)
         .join(Prediction, Prediction.id == Decision.prediction_id)
@@ -80,6 +82,7 @@ def judged_predictions(connection: Connection, project: ProjectView, model_name:
         right=np.array([row.verdict == "accept" for row in rows], dtype=np.bool_),
         class_index=np.array([index_of[row.class_id] for row in rows], dtype=np.int64),
         tile=np.array([row.tile_id for row in rows], dtype=np.int64),
+        block=blocks_of(connection, project, [TileAddress(project.zoom, row.x, row.y) for row in rows]),
     )
 
 

@@ -6,13 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, func, select
 
 from db.models import Decision, Feature, Prediction, Run, Tile, TileEvent
 from maploop.compare.evaluations import list_evaluations
+from maploop.dataset.blocks import blocks_of
+from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.predict.models import list_models
 from maploop.project import ProjectView
-from maploop.quality.statistics import Metric, proportion
+from maploop.quality.intervals import mean_by_block, share_by_block
+from maploop.quality.statistics import Metric
+
+_Verdicts = Sequence[Row[int, int, int, int | None, str, int]]  # tile, x, y, model, verdict, times
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Round:
 
     number              from 1, by when its first tile was finished
     tiles               finished with its predictions on them
-    seconds_a_tile      of people: the mean, with its interval
+    seconds_a_tile      of people: the mean, with its interval over split blocks, as those of the others are
     corrections_a_tile  what people changed: corrected, rejected and drawn features a tile
     unchanged           share of its predictions that were accepted as they were; decisions of rules left aside
     quality             F1 on the test split by its newest recorded evaluation; None: never evaluated
@@ -44,12 +50,14 @@ def rounds_of(connection: Connection, project: ProjectView) -> list[Round]:
     """All rounds of a project, oldest first."""
     spoken = _verdicts(connection, project)
     finished = _finished(connection, project)
-    on_tiles: dict[int, Counter[str]] = defaultdict(Counter)  # model -> decisions about its predictions
+    accepted: dict[int, Counter[int]] = defaultdict(Counter)  # model -> tile -> how many of its predictions
+    decided: dict[int, Counter[int]] = defaultdict(Counter)
     tiles_of: dict[int, set[int]] = defaultdict(set)
     most: dict[int, Counter[int]] = defaultdict(Counter)  # tile -> how much was said there of which model's work
     for row in spoken:
         if row.model_id is not None:
-            on_tiles[row.model_id][row.verdict] += row.times
+            decided[row.model_id][row.tile_id] += row.times if row.verdict != "add" else 0
+            accepted[row.model_id][row.tile_id] += row.times if row.verdict == "accept" else 0
             most[row.tile_id][row.model_id] += row.times
     for tile in finished:
         if most[tile]:
@@ -57,12 +65,17 @@ def rounds_of(connection: Connection, project: ProjectView) -> list[Round]:
     added = Counter({row.tile_id: row.times for row in spoken if row.verdict == "add"})
     models = {each.id: each for each in list_models(connection, project)}
     quality = _newest_quality(connection, project)
+    places = {row.tile_id: TileAddress(project.zoom, row.x, row.y) for row in spoken}
+
+    def blocks(tiles: Sequence[int]) -> NDArray[np.int64]:
+        return blocks_of(connection, project, [places[tile] for tile in tiles])
+
     rounds = []
     for model_id, tiles in tiles_of.items():
-        said, model = on_tiles[model_id], models[model_id]
+        model, judged = models[model_id], list(decided[model_id])
         times = [finished[tile].last for tile in tiles]
-        decided = said["accept"] + said["correct"] + said["reject"]
-        by_tile = _corrections(spoken, tiles, model_id, added)
+        timed = [tile for tile in tiles if finished[tile].seconds > 0]
+        changed = _corrections(spoken, tiles, model_id, added)
         rounds.append(
             Round(
                 number=0,
@@ -72,11 +85,17 @@ def rounds_of(connection: Connection, project: ProjectView) -> list[Round]:
                 tiles=len(tiles),
                 first=min(times),
                 last=max(times),
-                seconds_a_tile=_mean(
-                    [finished[tile].seconds for tile in tiles if finished[tile].seconds > 0], len(tiles)
+                seconds_a_tile=mean_by_block(
+                    np.array([finished[tile].seconds for tile in timed]), blocks(timed), len(tiles), least=0.0
                 ),
-                corrections_a_tile=_mean([by_tile[tile] for tile in tiles], len(tiles)),
-                unchanged=proportion(said["accept"], decided),
+                corrections_a_tile=mean_by_block(
+                    np.array([changed[tile] for tile in tiles], dtype=np.float64), blocks(list(tiles)), least=0.0
+                ),
+                unchanged=share_by_block(
+                    np.array([accepted[model_id][tile] for tile in judged], dtype=np.float64),
+                    np.array([decided[model_id][tile] for tile in judged], dtype=np.float64),
+                    blocks(judged),
+                ),
                 quality=quality.get(model.name),
             )
         )
@@ -107,12 +126,13 @@ def _finished(connection: Connection, project: ProjectView) -> dict[int, _Finish
     return {tile: _Finished(last, float(seconds or 0.0)) for tile, last, seconds in rows}
 
 
-def _verdicts(connection: Connection, project: ProjectView) -> Sequence[Row[int, int | None, str, int]]:
+def _verdicts(connection: Connection, project: ProjectView) -> _Verdicts:
     """What stands, by tile, model of the prediction (none: drawn by a person) and verdict; not what rules decided."""
     return connection.execute(
-        select(Decision.tile_id, Run.model_id, Decision.verdict, func.count().label("times"))
+        select(Decision.tile_id, Tile.x, Tile.y, Run.model_id, Decision.verdict, func.count().label("times"))
         .select_from(Feature)
         .join(Decision, Decision.id == Feature.decision_id)
+        .join(Tile, Tile.id == Decision.tile_id)
         .outerjoin(Prediction, Prediction.id == Decision.prediction_id)
         .outerjoin(Run, Run.id == Prediction.run_id)
         .where(
@@ -121,14 +141,12 @@ def _verdicts(connection: Connection, project: ProjectView) -> Sequence[Row[int,
             Decision.seconds > 0,
             Decision.verdict.in_(("accept", "correct", "reject", "add")),
         )
-        .group_by(Decision.tile_id, Run.model_id, Decision.verdict)
+        .group_by(Decision.tile_id, Tile.x, Tile.y, Run.model_id, Decision.verdict)
         .order_by(Decision.tile_id, Run.model_id, Decision.verdict)
     ).all()
 
 
-def _corrections(
-    spoken: Sequence[Row[int, int | None, str, int]], tiles: set[int], model_id: int, added: Mapping[int, int]
-) -> dict[int, int]:
+def _corrections(spoken: _Verdicts, tiles: set[int], model_id: int, added: Mapping[int, int]) -> dict[int, int]:
     """Features changed on each tile: of this model's, and what was drawn."""
     changed = {tile: added[tile] for tile in tiles}
     for row in spoken:
@@ -137,25 +155,14 @@ def _corrections(
     return changed
 
 
-def _mean(values: Sequence[float], total: int) -> Metric:
-    """The mean with twice its standard error."""
-    if not values:
-        return Metric(None, 0, total)
-    array = np.array(values, dtype=np.float64)
-    mean = float(array.mean())
-    if len(array) < 2:
-        return Metric(mean, 1, total)
-    half = 1.96 * float(array.std(ddof=1)) / len(array) ** 0.5
-    return Metric(mean, len(array), total, max(0.0, mean - half), mean + half)
-
-
 def _newest_quality(connection: Connection, project: ProjectView) -> dict[str, Metric]:
     """F1 over all on the test split, by model, of its newest recorded evaluation."""
     found: dict[str, Metric] = {}
     for each in list_evaluations(connection, project):
         if each.split == "test" and each.model not in found:
             overall = each.result["overall"]
-            spread = overall["intervals"].get("f1") or (None, None)
+            low, high = overall["intervals"].get("f1") or (None, None)
             n = overall["n"].get("f1", 0)
-            found[each.model] = Metric(overall["f1"], n, n, *spread)
+            reason, blocks = overall.get("no_interval", {}).get("f1", ""), overall.get("blocks", {}).get("f1")
+            found[each.model] = Metric(overall["f1"], n, n, low, high, each.result["tiles"], blocks, reason)
     return found

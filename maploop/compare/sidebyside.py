@@ -1,5 +1,6 @@
 """Models of a project held against the same truth: each with its evaluation, and the differences between any two."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,16 +13,16 @@ from maploop.compare.spending import Spent, spent_on, training_cost_of, training
 from maploop.compare.wording import fixed
 from maploop.errors import InputError, NotFoundError
 from maploop.evaluate.answers import AnswerCounts, Answers, on_tiles
-from maploop.evaluate.bootstrap import CONFIDENCE, draw_tiles, interval, resample
-from maploop.evaluate.layers import Layer
+from maploop.evaluate.layers import Indices, Layer
 from maploop.evaluate.lines import join_lines
 from maploop.evaluate.matching import NOTHING, Rules
-from maploop.evaluate.metrics import Detail, Evaluation, evaluate_in_detail, spread_over
+from maploop.evaluate.metrics import SHARES, Detail, Evaluation, evaluate_in_detail, spread_over
 from maploop.evaluate.runs import load_answers, load_ground, load_truth, rules_of
 from maploop.imagery.tilemath import Tile
 from maploop.predict.models import ModelView, list_models, load_model
 from maploop.project import ProjectView
-from maploop.quality.statistics import Metric
+from maploop.quality.intervals import Interval, Replicates, Support, draw_totals, plain_interval
+from maploop.quality.statistics import CONFIDENCE, Metric
 from maploop.vectors.geometry import GeometryType, area_m2, as_geometries
 
 FIGURE_NAMES = {
@@ -45,8 +46,10 @@ class Difference:
     """The second model's figure minus the first's, on the same tiles: below 0 it is lower.
 
     class_name      None: over all
-    low, high       of the same resamples of the same tiles for both, so that what is hard for both cancels out
+    low, high       of the difference in each split block, so that what is hard for both cancels out
     n               how many items the smaller of the two figures rests on
+    blocks          how many split blocks have something to measure
+    reason          why there is no interval, in words; empty where there is one
     """
 
     first: str
@@ -58,6 +61,8 @@ class Difference:
     high: float | None
     n: int
     tiles: int
+    blocks: int = 0
+    reason: str = ""
 
     @property
     def is_certain(self) -> bool:
@@ -65,12 +70,16 @@ class Difference:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def text(self) -> str:
-        """As people read it: `+0.12 F1, 0.07 to 0.17, 240 tiles`."""
+        """As people read it: `+0.12 F1, 0.07 to 0.17, 240 tiles in 24 blocks`."""
         name = FIGURE_NAMES.get(self.figure, self.figure)
         tiles = "1 tile" if self.tiles == 1 else f"{self.tiles:,} tiles"
+        if self.blocks:
+            tiles += " in 1 block" if self.blocks == 1 else f" in {self.blocks:,} blocks"
         if self.value is None:
             return f"– {name}, {tiles}"
-        interval = "" if self.low is None else f", {_signed(self.low)} to {_signed(self.high or 0.0)}"
+        interval = f", no interval: {self.reason}" if self.reason else ""
+        if self.low is not None:
+            interval = f", {_signed(self.low)} to {_signed(self.high or 0.0)}"
         if self.low is not None and self.low > 0:
             interval = f", {self.low:.2f} to {self.high or 0.0:.2f}"
         return f"{_signed(self.value)} {name}{interval}, {tiles}"
@@ -181,10 +190,15 @@ class Comparison:
 
     @cached_property
     def resampled_counts(self) -> Mapping[str, NDArray[np.float64]]:
-        """Of each model, found, false and missed features of every resample, (resamples, 3)."""
-        evaluation = self.contenders[0].evaluation
-        weights = draw_tiles(len(self.tiles), resamples=evaluation.resamples, seed=evaluation.seed)
-        return {each.name: resample(each.detail.counts, weights) for each in self.whole}
+        """Of each model, found, false and missed features as other blocks might have given them, (draws, 3).
+
+        The same blocks vary in the same way for all models; no draws with too few blocks.
+        """
+        if not self.whole:
+            return {}
+        counts = np.column_stack([each.detail.counts for each in self.whole])
+        drawn = draw_totals(counts, self.whole[0].detail.folds)
+        return {each.name: drawn[:, 3 * place : 3 * place + 3] for place, each in enumerate(self.whole)}
 
     def contender(self, name: str) -> Contender:
         """The model of that name. Raises NotFoundError."""
@@ -224,21 +238,32 @@ def difference_of(
     a, b = first.figure(figure, class_name), second.figure(figure, class_name)
     comparable = first.is_whole and second.is_whole
     value = b.value - a.value if comparable and a.value is not None and b.value is not None else None
-    low: float | None = None
-    high: float | None = None
+    found = Interval(None, None, 0)
     if value is not None:
-        spreads = (each.detail.spreads[class_name].get(figure, np.zeros(0)) for each in (second, first))
-        low, high = interval(np.subtract(*spreads), confidence)
+        one, other = (each.detail.spreads[class_name][figure] for each in (first, second))
+        limit = 1.0 if figure in SHARES else math.inf
+        found = plain_interval(value, subtracted(one, other), least=-limit, most=limit, confidence=confidence)
     return Difference(
         first=first.name,
         second=second.name,
         figure=figure,
         class_name=class_name,
         value=value,
-        low=low,
-        high=high,
+        low=found.low,
+        high=found.high,
         n=min(a.scored, b.scored),
         tiles=second.evaluation.tiles,
+        blocks=found.blocks,
+        reason=found.reason,
+    )
+
+
+def subtracted(first: Replicates, second: Replicates) -> Replicates:
+    """The difference of two figures of the same tiles, without each fold in turn."""
+    return Replicates(
+        second.values - first.values,
+        Support(first.support.fold | second.support.fold, max(first.support.blocks, second.support.blocks)),
+        min(first.items, second.items),
     )
 
 
@@ -291,7 +316,7 @@ def compare_models(
                 dataset_id=model.dataset_id,
                 runs=tuple(told.runs),
                 prompt_hashes=tuple(told.prompt_hashes),
-                detail=_detail(project, truth, told.only(common), rules),
+                detail=_detail(project, truth, told.only(common), rules, compared.blocks),
                 failed=told.only(common).failed,
                 failures=told.failures,
                 answers=told.counts,
@@ -318,7 +343,7 @@ def _named(connection: Connection, project: ProjectView, name: str) -> tuple[Mod
     return load_model(connection, project, name), None
 
 
-def _detail(project: ProjectView, truth: Layer, answers: Answers, rules: Rules) -> Detail:
+def _detail(project: ProjectView, truth: Layer, answers: Answers, rules: Rules, blocks: Indices) -> Detail:
     """Evaluate a model on the tiles it was asked about; its columns are those of all tiles and all truth."""
     asked = answers.asked
     predictions = join_lines(answers.predictions, list(project.geometry_types.values()))
@@ -329,6 +354,7 @@ def _detail(project: ProjectView, truth: Layer, answers: Answers, rules: Rules) 
         int(asked.sum()),
         rules,
         failed=answers.failed[asked],
+        blocks=blocks[asked],
     )
     return detail if asked.all() else spread_over(detail, asked, asked[truth.tile])
 

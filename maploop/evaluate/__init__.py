@@ -5,7 +5,6 @@ lines               joined however they were cut: two sides of a road network, c
 pairs               which features overlap, lie along or lie near each other, and how well
 matching            one to one, best score first
 average_precision   as COCO computes it
-bootstrap           intervals over tiles
 metrics             the whole evaluation
 report              as JSON and as text
 survey, files       two files against each other

@@ -1,4 +1,4 @@
-"""Average precision as COCO computes it, and its interval over tiles.
+"""Average precision as COCO computes it, and without some of the tiles.
 
 Lin et al. (2014), Microsoft COCO; `COCOeval.accumulate` of pycocotools: precision made monotone from the right, read at
 101 recalls from 0 to 1, averaged over recalls and over IoU thresholds 0.5 to 0.95. Two things are ours to say:
@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from maploop.evaluate.bootstrap import ROWS
 from maploop.evaluate.layers import Indices
 
 # As pycocotools makes them: some differ from the decimal number in the last bit, and equal IoUs are to fall as there.
 IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 RECALLS: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
+ROWS = 128  # sets of tiles at a time: what they take in memory
 _STEPS = 1000  # points of the ranking at which intervals look
 
 
@@ -60,14 +60,14 @@ def among_best(scope: Indices, most: int | None) -> NDArray[np.bool_]:
     return rank < most
 
 
-def resampled_average_precisions(
+def weighted_average_precisions(
     hits: NDArray[np.bool_], tile: Indices, truths: NDArray[np.float64], weights: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Average precision of every resample at each IoU threshold, (resamples, thresholds); nan without truth.
+    """Average precision of every weighting of tiles at each IoU threshold, (weightings, thresholds); nan without truth.
 
     hits        (thresholds, n) of predictions best first, whose tiles `tile` holds
     truths      of each tile
-    weights     (resamples, tiles): how often each tile was drawn
+    weights     (weightings, tiles): how often each tile counts
 
     The ranking is read at up to 1,000 places: enough for an interval, and far fewer than predictions.
     """

@@ -1,17 +1,17 @@
-"""What is counted on each tile, and the figures that sums of those counts give: for all tiles, or for any resample."""
+"""Counts by tile, and the figures that their sums give: over all tiles, or over all but a fold of them."""
 
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maploop.evaluate.bootstrap import resample
 from maploop.evaluate.layers import Indices, Layer
 from maploop.evaluate.matching import NOTHING, Outcome
+from maploop.quality.intervals import Folds
 from maploop.vectors.geometry import GeometryType, length_m
 
 Floats = NDArray[np.float64]
-Counts = Mapping[str, Floats]  # (tiles, k) each; summed over tiles (1, k), resampled (resamples, k)
+Counts = Mapping[str, Floats]  # (tiles, k) each; summed over tiles (1, k), over all but a fold (folds, k)
 
 SCORE_STEPS: Floats = np.arange(20) / 20  # 0, 0.05, ... 0.95: predictions with at least that score
 RATES = ("precision", "recall", "f1")
@@ -118,10 +118,10 @@ def summed(counts: Counts) -> dict[str, Floats]:
     return {name: values.sum(axis=0, keepdims=True) for name, values in counts.items()}
 
 
-def resampled(counts: Counts, weights: NDArray[np.uint8]) -> dict[str, Floats]:
-    """Over the tiles of each resample, (resamples, k) each."""
+def left_out(counts: Counts, folds: Folds) -> dict[str, Floats]:
+    """Over all tiles but those of each fold in turn, (folds, k) each."""
     widths = np.cumsum([values.shape[1] for values in counts.values()])
-    sums = resample(np.column_stack(list(counts.values())), weights)
+    sums = folds.left_out(np.column_stack(list(counts.values())))
     return dict(zip(counts, np.split(sums, widths[:-1], axis=1), strict=True))
 
 

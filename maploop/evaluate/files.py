@@ -18,7 +18,7 @@ from maploop.vectors.formats.documents import json_document
 from maploop.vectors.geometry import Geometries
 from maploop.vectors.read import read_features
 
-PLACE_ZOOM = 17  # about 300 m: what intervals draw from, as features of one place tend to go wrong together
+PLACE_ZOOM = 17  # about 300 m: a block of intervals, as features of one place tend to go wrong together
 
 
 def evaluate_files(

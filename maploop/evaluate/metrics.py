@@ -11,9 +11,8 @@ from maploop.evaluate.average_precision import (
     IOU_THRESHOLDS,
     among_best,
     precision_at_recalls,
-    resampled_average_precisions,
+    weighted_average_precisions,
 )
-from maploop.evaluate.bootstrap import RESAMPLES, draw_tiles, interval
 from maploop.evaluate.counts import (
     RATES,
     SCORE_STEPS,
@@ -23,14 +22,24 @@ from maploop.evaluate.counts import (
     added,
     count,
     figures,
+    left_out,
     rates,
-    resampled,
     size_limits,
     summed,
 )
 from maploop.evaluate.layers import Indices, Layer
 from maploop.evaluate.lines import join_lines
 from maploop.evaluate.matching import NOTHING, Outcome, Rules, hold_against
+from maploop.quality.intervals import (
+    Folds,
+    Interval,
+    Replicates,
+    Support,
+    as_metric,
+    f1_interval,
+    plain_interval,
+    share_interval,
+)
 from maploop.quality.statistics import Metric
 from maploop.vectors.geometry import GeometryType
 
@@ -47,6 +56,16 @@ _RESTS_ON = {  # the count that each figure divides by
     "count_error": "truths",
     "count_error_per_tile": "tiles",
 }
+SHARES = (  # figures between 0 and 1
+    *RATES,
+    "mean_iou",
+    "ap50",
+    "ap",
+    "mean_nearness",
+    "completeness",
+    "correctness",
+    "quality",
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +123,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out, over how many tiles, of which the model failed on some."""
+    """What came out, over how many tiles in how many split blocks; the model failed on some of the tiles."""
 
     classes: Mapping[str, Scores]
     overall: Scores
@@ -112,11 +131,10 @@ class Evaluation:
     rules: Rules
     tiles: int
     failed_tiles: int
-    resamples: int
-    seed: int
+    blocks: int
 
 
-Spreads = Mapping[str | None, Mapping[str, Floats]]  # by class, None for all together: each figure, (resamples,)
+Spreads = Mapping[str | None, Mapping[str, Replicates]]  # by class, None for all together: each figure
 
 
 @dataclass(frozen=True)
@@ -125,7 +143,8 @@ class Detail:
 
     predictions     those that count: none of tiles where the model failed
     counts          (tiles, 3): found, false and missed on each tile
-    spreads         figures of every resample; equal seeds draw equal tiles, so that two of them may be subtracted
+    spreads         figures without each fold in turn; equal folds, so that two of them may be subtracted
+    folds           the blocks of the tiles, as they are left out
     """
 
     evaluation: Evaluation
@@ -133,6 +152,7 @@ class Detail:
     outcome: Outcome
     counts: Floats
     spreads: Spreads
+    folds: Folds
 
 
 def evaluate(
@@ -145,8 +165,7 @@ def evaluate(
     within_tiles: bool = True,
     failed: NDArray[np.bool_] | None = None,
     max_detections: int | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    blocks: Indices | None = None,
 ) -> Evaluation:
     """Hold predictions against the truth, with lines joined on both sides; see `evaluate_in_detail`, `join_lines`."""
     types = list(classes.values())
@@ -159,8 +178,7 @@ def evaluate(
         within_tiles=within_tiles,
         failed=failed,
         max_detections=max_detections,
-        resamples=resamples,
-        seed=seed,
+        blocks=blocks,
     ).evaluation
 
 
@@ -174,58 +192,58 @@ def evaluate_in_detail(
     within_tiles: bool = True,
     failed: NDArray[np.bool_] | None = None,
     max_detections: int | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    blocks: Indices | None = None,
 ) -> Detail:
     """Hold predictions against the truth; lines count as they are, so join them first.
 
-    tiles               how many there are, with and without features: what intervals draw from
+    tiles               how many there are, with and without features
     within_tiles        features meet on their tile only; else the tile is but a place to draw
     failed              (tiles,): no usable answer, so whatever is there counts as missed, and predictions as not made
     max_detections      for average precision: of a class on a tile only so many best, 100 in COCO; None: all
+    blocks              (tiles,): the split block of each tile, any numbers: what intervals are taken over; None: each
+                        tile is a block of its own
     """
     failed = np.zeros(tiles, dtype=np.bool_) if failed is None else failed
     predictions = predictions.only(~failed[predictions.tile])
     types = list(classes.values())
     outcome = hold_against(predictions, truth, types, rules, within_tiles=within_tiles)
-    weights = draw_tiles(tiles, resamples=resamples, seed=seed)
+    folds = Folds(np.arange(tiles, dtype=np.int64) if blocks is None else blocks)
     scores: dict[str, Scores] = {}
-    spreads: dict[str | None, Mapping[str, Floats]] = {}
+    spreads: dict[str | None, Mapping[str, Replicates]] = {}
     counted: list[Counts] = []
     precisions: list[_AveragePrecision] = []
     for index, (name, geometry_type) in enumerate(classes.items()):
         counts = count(truth, predictions, outcome, index, geometry_type, tiles, failed)
         counted.append(counts)
-        found, spreads[name] = _figures(counts, weights, rules)
+        found, spreads[name] = _figures(counts, folds, rules)
         ranked = bool(np.isfinite(predictions.scores[predictions.class_index == index]).any())
         if geometry_type == "polygon":
             precision = _average_precision(
-                truth, predictions, outcome, index, weights, max_detections, within_tiles=within_tiles
+                truth, predictions, outcome, index, folds, max_detections, within_tiles=within_tiles
             )
             precisions.append(precision)
-            found |= precision.figures()
+            found |= precision.figures(folds)
             spreads[name] = {**spreads[name], **precision.spreads()}
         limits = size_limits(truth.only(truth.class_index == index)).tolist()
-        scores[name] = _scores(geometry_type, counts, found, weights, limits, ranked=ranked)
+        scores[name] = _scores(geometry_type, counts, found, folds, limits, ranked=ranked)
     total = added(counted)
-    found, spreads[None] = _figures(total, weights, rules)
+    found, spreads[None] = _figures(total, folds, rules)
     if precisions:
         precision = _mean(precisions)
-        found |= precision.figures()
+        found |= precision.figures(folds)
         spreads[None] = {**spreads[None], **precision.spreads()}
     ranked = bool(np.isfinite(predictions.scores).any())
     evaluation = Evaluation(
         classes=scores,
-        overall=_scores(None, total, found, weights, [], ranked=ranked),
+        overall=_scores(None, total, found, folds, [], ranked=ranked),
         confusion=_confusion(truth, predictions, outcome, len(classes)),
         rules=rules,
         tiles=tiles,
         failed_tiles=int(failed.sum()),
-        resamples=len(weights),
-        seed=seed,
+        blocks=folds.blocks,
     )
     by_tile = np.column_stack([total[name] for name in ("tp", "fp", "fn")])
-    return Detail(evaluation, predictions, outcome, by_tile, spreads)
+    return Detail(evaluation, predictions, outcome, by_tile, spreads, folds)
 
 
 def spread_over(detail: Detail, asked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Detail:
@@ -251,27 +269,37 @@ def spread_over(detail: Detail, asked: NDArray[np.bool_], counted: NDArray[np.bo
     )
 
 
-def _figures(counts: Counts, weights: NDArray[np.uint8], rules: Rules) -> tuple[dict[str, Metric], dict[str, Floats]]:
-    """The figures of one class or of all that are one number each, and the same of every resample."""
+def _figures(counts: Counts, folds: Folds, rules: Rules) -> tuple[dict[str, Metric], dict[str, Replicates]]:
+    """The figures of one class or of all that are one number each, and the same without each fold."""
     plain = {name: values for name, values in counts.items() if values.shape[1] == 1}
-    sums = summed(plain)
-    value, spread = figures(sums), figures(resampled(plain, weights))
-    sums["either"] = sums["tp"] + sums["fp"] + sums["fn"]
-    result = {
-        name: _metric(float(each[0, 0]), int(sums[_RESTS_ON[name]][0, 0]), spread[name][:, 0])
-        for name, each in value.items()
-    }
-    spreads = {name: each[:, 0] for name, each in spread.items()}
+    value, spread = figures(summed(plain)), figures(left_out(plain, folds))
+    plain["either"] = plain["tp"] + plain["fp"] + plain["fn"]
+    result: dict[str, Metric] = {}
+    spreads: dict[str, Replicates] = {}
+    for name, each in value.items():
+        rests_on = plain[_RESTS_ON[name]][:, 0]
+        spreads[name] = Replicates(spread[name][:, 0], folds.support(rests_on), int(rests_on.sum()))
+        result[name] = _metric(name, float(each[0, 0]), spreads[name], folds)
     if nearness := result.pop("mean_nearness", None):
         result["mean_distance_m"] = _as_distance(nearness, rules.point_tolerance_m)
-        spreads["mean_distance_m"] = (1 - spreads.pop("mean_nearness")) * rules.point_tolerance_m
+        near = spreads.pop("mean_nearness")
+        spreads["mean_distance_m"] = replace(near, values=(1 - near.values) * rules.point_tolerance_m)
     return result, spreads
 
 
-def _metric(value: float, n: int, spread: Floats) -> Metric:
+def _metric(name: str, value: float, spread: Replicates, folds: Folds) -> Metric:
     if not np.isfinite(value):
-        return Metric(None, 0, n)
-    return Metric(value, n, n, *interval(spread))
+        return Metric(None, 0, spread.items)
+    return as_metric(value, spread.items, figure_interval(name, value, spread), len(folds.block))
+
+
+def figure_interval(name: str, value: float, spread: Replicates) -> Interval:
+    """The 95 % interval of a figure by its name."""
+    if name == "f1":
+        return f1_interval(value, spread)
+    if name in SHARES:
+        return share_interval(value, spread, counted=name in RATES)
+    return plain_interval(value, spread, least=0.0 if name == "count_error_per_tile" else -1.0)
 
 
 def _as_distance(nearness: Metric, tolerance: float) -> Metric:
@@ -279,14 +307,14 @@ def _as_distance(nearness: Metric, tolerance: float) -> Metric:
     value, low, high = (
         None if each is None else (1 - each) * tolerance for each in (nearness.value, nearness.high, nearness.low)
     )
-    return Metric(value, nearness.scored, nearness.total, low, high)
+    return replace(nearness, value=value, low=low, high=high)
 
 
 def _scores(
     geometry_type: GeometryType | None,
     counts: Counts,
     found: dict[str, Metric],
-    weights: NDArray[np.uint8],
+    folds: Folds,
     limits: list[float],
     *,
     ranked: bool,
@@ -301,24 +329,29 @@ def _scores(
         fp=sums["fp"],
         fn=sums["fn"],
         figures=found,
-        by_score=_bands(counts, weights, "score_", steps) if ranked else (),
-        by_size=_bands(counts, weights, "size_", sizes) if sizes else (),
+        by_score=_bands(counts, folds, "score_", steps) if ranked else (),
+        by_size=_bands(counts, folds, "size_", sizes) if sizes else (),
         missed_in_failed_tiles=sums["missed_in_failed"],
     )
 
 
 def _bands(
-    counts: Counts, weights: NDArray[np.uint8], part: str, ranges: list[tuple[str, float | None, float | None]]
+    counts: Counts, folds: Folds, part: str, ranges: list[tuple[str, float | None, float | None]]
 ) -> tuple[Band, ...]:
     """Precision, recall and F1 by score or by size."""
     banded = {name: counts[part + name] for name in ("tp", "fp", "fn")}
     sums = summed(banded)
-    value, spread = rates(sums), rates(resampled(banded, weights))
+    value, spread = rates(sums), rates(left_out(banded, folds))
     rests_on = {
-        "precision": sums["tp"] + sums["fp"],
-        "recall": sums["tp"] + sums["fn"],
-        "f1": sums["tp"] + sums["fp"] + sums["fn"],
+        "precision": banded["tp"] + banded["fp"],
+        "recall": banded["tp"] + banded["fn"],
+        "f1": banded["tp"] + banded["fp"] + banded["fn"],
     }
+
+    def replicates(name: str, place: int) -> Replicates:
+        counts = rests_on[name][:, place]
+        return Replicates(spread[name][:, place], folds.support(counts), int(counts.sum()))
+
     return tuple(
         Band(
             low=low,
@@ -327,8 +360,7 @@ def _bands(
             fp=int(sums["fp"][0, place]),
             fn=int(sums["fn"][0, place]),
             figures={
-                each: _metric(float(value[each][0, place]), int(rests_on[each][0, place]), spread[each][:, place])
-                for each in RATES
+                each: _metric(each, float(value[each][0, place]), replicates(each, place), folds) for each in RATES
             },
             name=name,
         )
@@ -351,22 +383,24 @@ def _confusion(truth: Layer, predictions: Layer, outcome: Outcome, classes: int)
 
 @dataclass(frozen=True)
 class _AveragePrecision:
-    """Precision at recalls, (thresholds, 101), or None; average precisions of resamples, (resamples, thresholds)."""
+    """Precision at recalls, (thresholds, 101), or None; average precisions without each fold, (folds, thresholds)."""
 
     precision: Floats | None
     spread: Floats
+    support: Support
     truths: int
 
-    def figures(self) -> dict[str, Metric]:
+    def figures(self, folds: Folds) -> dict[str, Metric]:
         if self.precision is None:
             return dict.fromkeys(("ap50", "ap"), Metric(None, 0, self.truths))
-        return {
-            "ap50": _metric(float(self.precision[0].mean()), self.truths, self.spread[:, 0]),
-            "ap": _metric(float(self.precision.mean()), self.truths, self.spread.mean(axis=1)),
-        }
+        values = {"ap50": float(self.precision[0].mean()), "ap": float(self.precision.mean())}
+        return {name: _metric(name, values[name], spread, folds) for name, spread in self.spreads().items()}
 
-    def spreads(self) -> dict[str, Floats]:
-        return {"ap50": self.spread[:, 0], "ap": self.spread.mean(axis=1)}
+    def spreads(self) -> dict[str, Replicates]:
+        return {
+            "ap50": Replicates(self.spread[:, 0], self.support, self.truths),
+            "ap": Replicates(self.spread.mean(axis=1), self.support, self.truths),
+        }
 
 
 def _average_precision(
@@ -374,7 +408,7 @@ def _average_precision(
     predictions: Layer,
     outcome: Outcome,
     class_index: int,
-    weights: NDArray[np.uint8],
+    folds: Folds,
     max_detections: int | None,
     *,
     within_tiles: bool,
@@ -383,26 +417,29 @@ def _average_precision(
     scope = predictions.tile[ranked] if within_tiles else np.zeros(len(ranked), dtype=np.int64)
     ranked = ranked[among_best(scope, max_detections)]
     tile = truth.tile[truth.class_index == class_index]
+    truths = np.bincount(tile, minlength=len(folds.block)).astype(np.float64)
+    support = folds.support(truths + np.bincount(predictions.tile[ranked], minlength=len(folds.block)))
     if not len(tile) or (len(ranked) and not np.isfinite(predictions.scores[ranked]).any()):
-        return _AveragePrecision(None, np.full((len(weights), len(IOU_THRESHOLDS)), np.nan), len(tile))
+        return _AveragePrecision(None, np.full((folds.count, len(IOU_THRESHOLDS)), np.nan), support, len(tile))
     hits = outcome.hits[:, ranked]
-    truths = np.bincount(tile, minlength=weights.shape[1]).astype(np.float64)
     return _AveragePrecision(
         precision_at_recalls(hits, len(tile)),
-        resampled_average_precisions(hits, predictions.tile[ranked], truths, weights),
+        weighted_average_precisions(hits, predictions.tile[ranked], truths, folds.weights()),
+        support,
         len(tile),
     )
 
 
 def _mean(precisions: list[_AveragePrecision]) -> _AveragePrecision:
-    """Over the classes that have one; a resample in which a class has no truth takes the mean of the others."""
+    """Over the classes that have one; without a fold that holds all truth of a class, the mean of the others."""
     known = [each for each in precisions if each.precision is not None]
     truths = sum(each.truths for each in precisions)
     if not known:
-        return _AveragePrecision(None, precisions[0].spread, truths)
+        return replace(precisions[0], truths=truths)
     spreads = np.stack([each.spread for each in known])
     counted = np.isfinite(spreads).sum(axis=0)
     spread = np.divide(np.nansum(spreads, axis=0), counted, out=np.full(counted.shape, np.nan), where=counted > 0)
+    support = Support(np.any([each.support.fold for each in known], axis=0), max(each.support.blocks for each in known))
     # recalls before classes: the order in which pycocotools adds up, or the last digit differs
     precision = np.stack([each.precision for each in known if each.precision is not None], axis=-1)
-    return _AveragePrecision(precision.reshape(len(IOU_THRESHOLDS), -1), spread, truths)
+    return _AveragePrecision(precision.reshape(len(IOU_THRESHOLDS), -1), spread, support, truths)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from maploop.evaluate.metrics import Band, Evaluation, Scores
+from maploop.quality.intervals import reason_for_none
 from maploop.quality.statistics import Metric
 
 ALWAYS = ("precision", "recall", "f1", "mean_iou", "ap50", "ap")  # null where they do not apply
@@ -28,8 +29,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "point_tolerance_m": evaluation.rules.point_tolerance_m,
         "tiles": evaluation.tiles,
         "failed_tiles": evaluation.failed_tiles,
-        "resamples": evaluation.resamples,
-        "seed": evaluation.seed,
+        "blocks": evaluation.blocks,
     }
 
 
@@ -63,6 +63,8 @@ def _figures(figures: Mapping[str, Metric]) -> dict[str, Any]:
         "intervals": {
             name: None if metric.low is None else [metric.low, metric.high] for name, metric in figures.items()
         },
+        "blocks": {name: metric.blocks for name, metric in figures.items() if metric.blocks is not None},
+        "no_interval": {name: metric.reason for name, metric in figures.items() if metric.reason},
     }
 
 
@@ -82,7 +84,16 @@ def as_text(evaluation: Evaluation) -> Iterator[str]:
         yield "Over all: " + ", ".join(more) + "."
     rests = f"{evaluation.tiles:,} tiles" if evaluation.tiles != 1 else "1 tile"
     failed = f", {evaluation.failed_tiles:,} of them without a usable answer" if evaluation.failed_tiles else ""
-    yield f"Polygons match at IoU {evaluation.rules.iou_threshold:g}. Intervals: 95 %, over {rests}{failed}."
+    yield (
+        f"Polygons match at IoU {evaluation.rules.iou_threshold:g}. {intervals_text(evaluation)}, over {rests}{failed}."
+    )
+
+
+def intervals_text(evaluation: Evaluation) -> str:
+    """How the intervals were made, or why there are none: `Intervals: 95 %, by 12 blocks`."""
+    if reason := reason_for_none(evaluation.blocks):
+        return f"No intervals: {reason}"
+    return f"Intervals: 95 %, by {evaluation.blocks:,} blocks"
 
 
 _EXTRA = ("mean_iou", "ap50", "ap", "completeness", "correctness", "quality")

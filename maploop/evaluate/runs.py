@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, select, type_coer
 from db.bulk import in_lists
 from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models import Tile as TileRow
+from maploop.dataset.blocks import blocks_of
 from maploop.dataset.selection import ANNOTATED, chosen
 from maploop.dataset.split import Split
 from maploop.errors import ConflictError, InputError, NotFoundError
@@ -29,16 +30,20 @@ from maploop.vectors.geometry import as_geometries, split_by_tiles
 
 @dataclass(frozen=True)
 class Ground:
-    """The tiles that count, by place, with their row ids; parallel. `split` is empty for tiles that were chosen."""
+    """The tiles that count, by place, with their row ids and their split blocks; parallel.
+
+    `split` is empty for tiles that were chosen; `blocks` are any numbers, equal for tiles of one block.
+    """
 
     tiles: list[Tile]
     ids: Indices
     split: str
+    blocks: Indices
 
     def only(self, kept: NDArray[np.bool_]) -> "Ground":
         """Some of the tiles."""
         rows = np.flatnonzero(kept).tolist()
-        return Ground([self.tiles[row] for row in rows], self.ids[kept], self.split)
+        return Ground([self.tiles[row] for row in rows], self.ids[kept], self.split, self.blocks[kept])
 
 
 def rules_of(
@@ -92,6 +97,7 @@ def evaluate_model(
         len(ground.tiles),
         rules,
         failed=answers.failed,
+        blocks=ground.blocks,
     )
     return evaluation, {
         "project": project.name,
@@ -135,7 +141,12 @@ def load_ground(
         msg = f"No tile of the {split} split of {project.name!r} is complete yet: review some, or import known truth."
         raise ConflictError(msg)
     places = [Tile(project.zoom, row.x, row.y) for row in rows]
-    return Ground(places, np.array([row.id for row in rows], dtype=np.int64), "" if tiles else split)
+    return Ground(
+        places,
+        np.array([row.id for row in rows], dtype=np.int64),
+        "" if tiles else split,
+        blocks_of(connection, project, places),
+    )
 
 
 def load_answers(

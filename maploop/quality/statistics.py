@@ -23,6 +23,9 @@ class Metric:
     scored      how many items went into the value
     total       how many there were; the rest could not be scored
     low, high   confidence interval; None where there is none
+    tiles       on how many tiles; None where tiles are not what it was measured on
+    blocks      on how many split blocks with something to score; the interval is taken over these
+    reason      why there is no interval, in words (`one block`); empty where there is one, or none is to be expected
     """
 
     value: float | None
@@ -30,13 +33,16 @@ class Metric:
     total: int
     low: float | None = None
     high: float | None = None
+    tiles: int | None = None
+    blocks: int | None = None
+    reason: str = ""
 
     def text(self, *, percent: bool = True) -> str:
-        """The figure as people read it: `4.0 % (1.6 to 9.8, n 100)`."""
+        """The figure as people read it: `4.0 % (1.6 to 9.8, n 100)`, or `4.0 % (no interval: one block, n 100)`."""
         if self.value is None:
             return "–"
         scale, digits, unit = (100, 1, " %") if percent else (1, 2, "")
-        interval = ""
+        interval = f"no interval: {self.reason}, " if self.reason else ""
         if self.low is not None and self.high is not None:
             interval = f"{self.low * scale:.{digits}f} to {self.high * scale:.{digits}f}, "
         return f"{self.value * scale:.{digits}f}{unit} ({interval}n {self.scored})"
@@ -46,7 +52,8 @@ def wilson_interval(successes: int, n: int, confidence: float = CONFIDENCE) -> t
     """Wilson's score interval of a proportion; 0 to 1 when nothing was tried. Raises InputError.
 
     Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22; as scipy computes it.
-    It takes the trials as independent: features of one tile tend to go wrong together, so the truth is somewhat wider.
+    It takes the trials as independent: for what lies on tiles, where features tend to go wrong together, use
+    `intervals.share_by_block`.
     """
     _check_confidence(confidence)
     if not 0 <= successes <= n:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from maploop.compare.money import Economy
 from maploop.compare.sidebyside import Comparison
+from maploop.quality.intervals import reason_for_none
 from maploop.report.charts import (
     ALL,
     by_score,
@@ -133,7 +134,8 @@ def _facts(comparison: Comparison, evaluation_ids: Sequence[int], split_use: str
         f"{rules.line_tolerance_m:g} m, points within {rules.point_tolerance_m:g} m",
     )
     evaluation = comparison.contenders[0].evaluation
-    yield "Intervals", f"95 %, {evaluation.resamples:,} resamples of tiles, seed {evaluation.seed}"
+    reason = reason_for_none(evaluation.blocks)
+    yield "Intervals", f"none: {reason}" if reason else f"95 %, by {evaluation.blocks:,} split blocks"
     if evaluation_ids:
         yield "Evaluations", ", ".join(map(str, evaluation_ids))
     for each in comparison.contenders:

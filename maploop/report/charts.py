@@ -55,7 +55,7 @@ def quality_by_class(comparison: Comparison, figure: str = "f1") -> Figure:
         for series, contender in enumerate(comparison.contenders)
         if (metric := contender.figure(figure, name)).value is not None
     ]
-    axis = Axis(f"{figure_name(figure)}, with 95 % intervals over tiles", _tenths, *_bounds(figure))
+    axis = Axis(f"{figure_name(figure)}, with 95 % intervals", _tenths, *_bounds(figure))
     return value_rows(rows, comparison.names, axis, f"{figure_name(figure)} by class and model")
 
 

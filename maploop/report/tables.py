@@ -186,6 +186,8 @@ def spread(metric: Metric) -> str:
     """A sum with its interval."""
     if metric.value is None:
         return NONE
+    if metric.reason:
+        return f"{amount(metric.value)} (no interval: {metric.reason})"
     if metric.low is None or metric.high is None or metric.low == metric.high:
         return amount(metric.value)
     return f"{amount(metric.value)} ({amount(metric.low)} to {amount(metric.high)})"

@@ -19,7 +19,6 @@ from maploop.vectors.geometry import as_geometries
 
 MAX_TILES: Final = 400  # what teaches in about two minutes; more would only be sampled more thinly
 _LEARNING: Final = 0.8  # the share of the work
-_RESAMPLES: Final = 100
 
 
 class LocalTrainer:
@@ -106,7 +105,7 @@ def _measured(lesson: Lesson, model: LocalModel) -> dict[str, Any] | None:
     settings = lesson.project.settings
     rules = Rules(settings.iou_threshold, settings.line_tolerance_m, settings.point_tolerance_m)
     types = {each.name: each.geometry_type for each in snapshot.classes}
-    return _told(evaluate(truth, predictions, types, len(tiles), rules, resamples=_RESAMPLES))
+    return _told(evaluate(truth, predictions, types, len(tiles), rules))
 
 
 def _told(evaluation: Evaluation) -> dict[str, Any]:

@@ -27,7 +27,6 @@ def compared(
     models: Mapping[str, Iterable[Drawn]],
     *,
     tiles: int = 4,
-    resamples: int = 50,
     spent: Mapping[str, Spent] | None = None,
     training: Mapping[str, float | None] | None = None,
 ) -> Comparison:
@@ -43,7 +42,7 @@ def compared(
             dataset_id=None,
             runs=(1,),
             prompt_hashes=("p",),
-            detail=evaluate_in_detail(true, layer(drawn), CLASSES, tiles, rules, resamples=resamples),
+            detail=evaluate_in_detail(true, layer(drawn), CLASSES, tiles, rules),
             failed=np.zeros(tiles, dtype=np.bool_),
             failures={},
             answers=AnswerCounts(answered=tiles),

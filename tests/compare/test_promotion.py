@@ -136,10 +136,10 @@ def test_the_projects_rule_decides(town: Town) -> None:
 
 
 def test_no_class_may_lose_too_much() -> None:
-    truth = [(box(x, 0), "building", tile) for tile in range(4) for x in (0, 30, 60)]
-    wells = [(box(0, 0).centroid, "well", tile) for tile in range(4)]
+    truth = [(box(x, 0), "building", tile) for tile in range(12) for x in (0, 30, 60)]
+    wells = [(box(0, 0).centroid, "well", tile) for tile in range(12)]
     before = [(*each, 0.9) for each in [*truth[::3], *wells]]
-    comparison = compared([*truth, *wells], {"now": before, "new": [(*each, 0.9) for each in truth]})
+    comparison = compared([*truth, *wells], {"now": before, "new": [(*each, 0.9) for each in truth]}, tiles=12)
     pair = comparison.contender("new"), comparison.contender("now")
     gate = hold_to(GateRule(), *pair)
     assert [(check.name, check.passed) for check in gate.checks] == [
@@ -149,7 +149,7 @@ def test_no_class_may_lose_too_much() -> None:
     ]
     assert (gate.passed, gate.text()) == (
         False,
-        "new may not take over: well -1.00 F1, -1.00 to -1.00, 4 tiles.",
+        "new may not take over: well -1.00 F1, -1.00 to -0.76, 12 tiles in 12 blocks.",
     )
     assert hold_to(GateRule(class_loss=1.0), *pair).passed
 

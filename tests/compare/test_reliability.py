@@ -17,12 +17,10 @@ from maploop.errors import InputError
 
 
 def judged(scores: list[float], right: list[bool], tile: list[int] | None = None) -> Judged:
-    return Judged(
-        np.array(scores),
-        np.array(right, dtype=np.bool_),
-        np.zeros(len(scores), dtype=np.int64),
-        np.arange(len(scores)) if tile is None else np.array(tile),
-    )
+    """Each on a tile and block of its own, or on the tiles given, which are blocks too."""
+    places = np.arange(len(scores)) if tile is None else np.array(tile)
+    of_class = np.zeros(len(scores), dtype=np.int64)
+    return Judged(np.array(scores), np.array(right, dtype=np.bool_), of_class, places, places)
 
 
 def test_a_score_that_keeps_its_promise_has_no_error() -> None:

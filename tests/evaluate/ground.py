@@ -56,10 +56,7 @@ def judged(truth: Iterable[Drawn], predictions: Iterable[Drawn], **how: Any) -> 
     classes = how.pop("classes", CLASSES)
     tiles = how.pop("tiles", 4)
     rules = how.pop("rules", Rules())
-    resamples = how.pop("resamples", 20)
-    return evaluate(
-        layer(truth, classes), layer(predictions, classes), classes, tiles, rules, resamples=resamples, **how
-    )
+    return evaluate(layer(truth, classes), layer(predictions, classes), classes, tiles, rules, **how)
 
 
 def box(x: float, y: float, width: float = 10, height: float = 10) -> BaseGeometry:

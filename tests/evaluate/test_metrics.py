@@ -38,7 +38,7 @@ def test_without_tiles_a_pair_counts_where_the_truth_is() -> None:
     predictions = [(box(0, 0), "building", tile, 0.9) for tile in range(4)]
     scores = judged(truth, predictions, within_tiles=False).classes["building"]
     for metric in (scores.figures["recall"], scores.by_score[0].figures["recall"]):
-        assert (metric.value, metric.low, metric.high) == (1, 1, 1)
+        assert (metric.value, metric.blocks, metric.reason) == (1, 1, "one block")
 
 
 def test_a_path_called_a_road_is_seen_as_such() -> None:
