@@ -192,7 +192,7 @@ def promote(
         str | None, typer.Option(metavar="REASON", help="Promote it though the gate holds it back; the reason is kept.")
     ] = None,
     back: Annotated[bool, typer.Option("--back", help="Back to the model before the current one.")] = False,
-    dry: Annotated[bool, typer.Option("--try", help="Only hold it to the gate; nothing is written.")] = False,
+    dry: Annotated[bool, typer.Option("--try", help="Only hold it to the gate; the look is kept.")] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Promote it though something speaks against it, which is kept on record.")
     ] = False,
@@ -223,6 +223,7 @@ def promote(
             return
         trial = None if model is None else try_candidate(connection, view, model)
     if trial is not None and (dry or not (overrule or (trial.gate.passed and (yes or not trial.objections)))):
+        _keep(database, view, trial.comparison, choose=False)
         _say_trial(trial, as_json=as_json)
         raise typer.Exit(0 if trial.gate.passed and (dry or not trial.objections) else 1)
     with database.write() as connection:

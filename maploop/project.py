@@ -37,6 +37,7 @@ class ProjectSettings(BaseModel):
     promotion_margin: float = Field(default=0.0, ge=0, le=1)
     promotion_confidence: float = Field(default=0.95, ge=0.5, le=0.999)
     promotion_class_loss: float = Field(default=0.05, ge=0, le=1)
+    promotion_blocks: int = Field(default=5, ge=3, le=1000)  # split blocks that the difference rests on at least
     # A comparison has no verdict on a model that answered a smaller share of its tiles, and calls two models about as
     # good when their difference, with its interval, lies within the margin: see compare.judgement.
     answered_share: float = Field(default=0.9, gt=0, le=1)

@@ -111,6 +111,23 @@ def test_split_use(connection: Connection, project: ProjectView) -> TestSplitUse
     return TestSplitUse(looks, choices, models, last, _told(looks, choices, models))
 
 
+def tries_on_test_split(
+    connection: Connection, project: ProjectView, candidate: Contender, current: Contender | None
+) -> int:
+    """How many candidates were ever measured on the test split, this one counted and the current model left out.
+
+    A model asked by another prompt is another candidate; the same one measured again is not.
+    """
+    rows = connection.execute(
+        select(EvaluationRow.basis).where(EvaluationRow.project_id == project.id, EvaluationRow.split == "test")
+    ).scalars()
+    seen = {(basis["model"], tuple(basis.get("prompt_hashes", ()))) for basis in rows}
+    seen.add((candidate.model_name, candidate.prompt_hashes))
+    if current is not None:
+        seen.discard((current.model_name, current.prompt_hashes))
+    return len(seen)
+
+
 def _told(looks: int, choices: int, models: int) -> str:
     if not looks + choices:
         return "Nothing was evaluated on the test split yet."

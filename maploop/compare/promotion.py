@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from db.bulk import lock_project
 from db.models import Annotator, Model
 from db.models import Promotion as PromotionRow
-from maploop.compare.evaluations import record_comparison
+from maploop.compare.evaluations import record_comparison, tries_on_test_split
 from maploop.compare.gate import Gate, GateRule, hold_to
 from maploop.compare.judgement import figure_name, judge
 from maploop.compare.money import BY_HAND, Assumptions, Economy, weigh
@@ -79,7 +79,13 @@ class Trial:
 def rule_of(project: ProjectView) -> GateRule:
     """The rule that the project's settings give."""
     told = project.settings
-    return GateRule(told.promotion_metric, told.promotion_margin, told.promotion_confidence, told.promotion_class_loss)
+    return GateRule(
+        told.promotion_metric,
+        told.promotion_margin,
+        told.promotion_confidence,
+        told.promotion_class_loss,
+        told.promotion_blocks,
+    )
 
 
 def current_model(connection: Connection, project: ProjectView) -> ModelView | None:
@@ -94,6 +100,7 @@ def try_candidate(
     """Hold a candidate against the current model on the test split, and against what else could be used in its place.
 
     Under `assumptions`, else the usual ones: see `usual_assumptions`. Raises NotFoundError, ConflictError, InputError.
+    Keep the evaluations of a trial that is not followed by `promote` (`report.remaking.kept_ids`): it was a look.
     """
     candidate = load_model(connection, project, model_name)
     current = current_model(connection, project)
@@ -103,7 +110,8 @@ def try_candidate(
     names = [candidate.name] if current is None else [current.name, candidate.name]
     comparison = compare_models(connection, project, names)
     first = None if current is None else comparison.contender(current.name)
-    gate = hold_to(rule_of(project), comparison.contender(candidate.name), first)
+    contender = comparison.contender(candidate.name)
+    gate = hold_to(rule_of(project), contender, first, tries_on_test_split(connection, project, contender, first))
     economy = weigh(comparison, assumptions or usual_assumptions(connection, project))
     objections = [
         *_objections_of_money(economy, gate),

@@ -22,6 +22,7 @@ from maploop.predict.models import list_models
 from maploop.project import change_settings
 from maploop.report.charts import figure_name
 from maploop.report.freshness import stamp_of
+from maploop.report.remaking import kept_ids
 from pages.acts import act
 from pages.common import Context
 from pages.links import plain
@@ -88,8 +89,9 @@ def show_rule(found: Context) -> None:
             loss = st.number_input(
                 "No class worse by more than", 0.0, 1.0, rule.class_loss, 0.01, key="gate_class_loss", width=220
             )
+            blocks = st.number_input("Split blocks at least", 3, 1000, rule.blocks, 1, key="gate_blocks", width=180)
         if st.form_submit_button("Keep", key="keep_rule"):
-            changed = GateRule(str(metric), float(margin), float(confidence) / 100, float(loss))
+            changed = GateRule(str(metric), float(margin), float(confidence) / 100, float(loss), int(blocks))
             act(
                 found,
                 f"The rule is: {changed.text()}",
@@ -104,6 +106,7 @@ def settings_of(rule: GateRule) -> dict[str, Any]:
         "promotion_margin": rule.margin,
         "promotion_confidence": rule.confidence,
         "promotion_class_loss": rule.class_loss,
+        "promotion_blocks": rule.blocks,
     }
 
 
@@ -136,6 +139,8 @@ def tried(found: Context, name: str, current: str | None, assumptions: Assumptio
             return kept
         with st.spinner("Comparing"):
             trial = try_candidate(connection, found.project, name, assumptions)
+    with found.database.write() as connection:  # a look at the test split, whatever follows
+        kept_ids(connection, found.project, found.annotator_id, trial.comparison)
     st.session_state[TRIAL] = (key, trial)
     return trial
 

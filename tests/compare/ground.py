@@ -63,12 +63,12 @@ def compared(
 
 
 class Town:
-    """Twelve finished test tiles of four buildings each; `base` found half of them, `tuned` nearly all."""
+    """Twelve finished test tiles of four buildings, each a split block; `base` found half, `tuned` nearly all."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         with database.write() as connection:
-            self.project = a_project(connection)
+            self.project = a_project(connection, block_zoom_offset=0)
             self.anna = a_person(connection, "anna")
             done: dict[str, Any] = {"status": "complete", "finished_by": self.anna}
             self.tests = [a_tile(connection, self.project, column, split="test", **done) for column in range(12)]

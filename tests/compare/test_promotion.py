@@ -13,6 +13,7 @@ from maploop.compare.gate import GateRule, hold_to
 from maploop.compare.promotion import current_model, go_back, promote, promotions, rule_of, try_candidate
 from maploop.compare.sidebyside import compare_models
 from maploop.errors import ConflictError
+from maploop.evaluate.runs import evaluate_model, rules_of
 from maploop.project import change_settings
 from tests.builders import a_prediction
 from tests.compare.ground import Town, compared
@@ -152,6 +153,38 @@ def test_no_class_may_lose_too_much() -> None:
         "new may not take over: well -1.00 F1, -1.00 to -0.76, 12 tiles in 12 blocks.",
     )
     assert hold_to(GateRule(class_loss=1.0), *pair).passed
+
+
+def test_a_lead_on_few_blocks_is_none() -> None:
+    truth = [(box(x, 0), "building", tile) for tile in range(4) for x in range(0, 600, 30)]
+    before = [(*each, 0.9) for each in truth[::2]]
+    comparison = compared(truth, {"now": before, "new": [(*each, 0.9) for each in truth]})
+    pair = comparison.contender("new"), comparison.contender("now")
+    gate = hold_to(GateRule(), *pair)
+    assert not gate.passed
+    assert "the finished test tiles lie in 4 split blocks, and 5 are needed: finish test tiles elsewhere" in gate.text()
+    assert hold_to(GateRule(blocks=4), *pair).passed
+
+
+def test_candidates_spend_the_chance_of_error_that_the_rule_allows() -> None:
+    rule = GateRule(confidence=0.95)
+    assert rule.confidence_of(1) == pytest.approx(0.95)
+    spent = sum((1 - rule.confidence_of(tries)) / 2 for tries in range(1, 10_000))
+    assert spent == pytest.approx(0.75 * 0.05, abs=1e-4)
+
+
+def test_a_further_candidate_on_the_same_test_split_needs_more_confidence(town: Town) -> None:
+    take_over(town, "base")
+    with town.database.write() as connection:
+        for tile in town.tests:
+            a_prediction(connection, town.project, tile, 0, model="other")
+        evaluation, basis = evaluate_model(connection, town.project, "other", rules_of(town.project))
+        evaluations.record_evaluation(connection, town.project, town.anna, evaluation, basis)
+    with town.database.read() as connection:
+        gate = try_candidate(connection, town.project, "tuned").gate
+    assert gate.tries == 2
+    assert "at 99.17 % confidence, as it is candidate 2 on this test split" in gate.checks[0].text
+    assert gate.passed
 
 
 def test_every_evaluation_on_the_test_split_is_kept(

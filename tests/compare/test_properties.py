@@ -77,7 +77,7 @@ def test_a_gate_that_asks_for_less_never_holds_back_who_passed(
     truth: list[Drawn], first: list[Drawn], second: list[Drawn], margin: float, less: float, loss: float
 ) -> None:
     comparison = compared(truth, {"current": first, "candidate": second})
-    strict = GateRule(margin=margin, class_loss=loss)
+    strict = GateRule(margin=margin, class_loss=loss, blocks=3)
     easy = replace(strict, margin=max(0.0, margin - less), class_loss=loss + less)
     pair = comparison.contender("candidate"), comparison.contender("current")
     assert hold_to(easy, *pair).passed or not hold_to(strict, *pair).passed
@@ -92,7 +92,7 @@ def test_a_false_prediction_more_never_opens_the_gate(
     comparison = compared(truth, {"current": first, "candidate": second, "worse": worse})
     current = comparison.contender("current")
     for metric in ("f1", "precision"):
-        rule = GateRule(metric=metric)
+        rule = GateRule(metric=metric, blocks=3)
         if hold_to(rule, comparison.contender("worse"), current).passed:
             assert hold_to(rule, comparison.contender("candidate"), current).passed
 
@@ -150,4 +150,4 @@ def test_no_number_in_words_is_a_zero_with_a_sign(value: float, digits: int) -> 
 @given(scene, scored)
 def test_no_model_passes_against_itself(truth: list[Drawn], predictions: list[Drawn]) -> None:
     comparison = compared(truth, {"a": predictions, "b": list(predictions)})
-    assert not hold_to(GateRule(), comparison.contender("b"), comparison.contender("a")).passed
+    assert not hold_to(GateRule(blocks=3), comparison.contender("b"), comparison.contender("a")).passed

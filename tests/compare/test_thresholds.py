@@ -34,7 +34,7 @@ class Street:
     def __init__(self, database: Database) -> None:
         self.database = database
         with database.write() as connection:
-            self.project = a_project(connection)
+            self.project = a_project(connection, block_zoom_offset=0)
             self.anna, self.ben = a_person(connection, "anna"), a_person(connection, "ben")
             done: dict[str, Any] = {"status": "complete", "finished_by": self.anna}
             for column in range(JUDGED):
