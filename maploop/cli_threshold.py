@@ -125,7 +125,9 @@ def _proposal(each: "Proposal") -> dict[str, Any]:
 def _in_words(each: "Proposal") -> str:
     threshold, reach = each.threshold, each.reach
     if threshold.score is None or reach is None or threshold.lower is None:
-        return f"no score is sure to be {100 * threshold.wanted:g} % right, by {threshold.precision.total:,} verdicts."
+        why = f" ({threshold.reason})" if threshold.reason else ""
+        total = threshold.precision.total
+        return f"no score is sure to be {100 * threshold.wanted:g} % right, by {total:,} verdicts{why}."
     left = "".join(f", {count:,} left alone ({reason})" for reason, count in reach.left.items())
     return (
         f"from {threshold.score:g} on, {threshold.precision.text()} right, at least {100 * threshold.lower:.1f} %; "

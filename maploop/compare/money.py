@@ -316,19 +316,20 @@ class _Reckoned:
             hours_saved_per_1000=self._hours(1000, self.saved, self.saved_spread),
             outlay_per_1000=self.outlay_per_1000,
             per_tile=self.outlay.unit,
-            total=Metric(None, 0, self.tiles) if total is None else self._metric(total, low, high),
+            total=Metric(None, 0, self.tiles) if total is None else _resting_on(self.model, total, low, high),
             on_frontier=False,
             unknown=tuple(self.unknown),
         )
 
     def _hours(self, tiles: float, seconds: float, spread: Floats) -> Metric:
         low, high = percentiles(spread * tiles / HOUR)
-        return self._metric(seconds * tiles / HOUR, low, high)
+        return _resting_on(self.model, seconds * tiles / HOUR, low, high)
 
-    def _metric(self, value: float, low: float | None, high: float | None) -> Metric:
-        """An amount that rests on the tiles compared."""
-        blocks = self.model.evaluation.blocks
-        return Metric(value, self.tiles, self.tiles, low, high, self.tiles, blocks, reason_for_none(blocks))
+
+def _resting_on(model: Contender, value: float, low: float | None, high: float | None) -> Metric:
+    """An amount that rests on the tiles compared, and on their blocks."""
+    tiles, blocks = model.evaluation.tiles, model.evaluation.blocks
+    return Metric(value, tiles, tiles, low, high, tiles, blocks, reason_for_none(blocks))
 
 
 class _ByHand:
@@ -354,7 +355,7 @@ class _ByHand:
     def costs(self, comparison: Comparison) -> ModelCosts:
         """Its quality is that of predicting nothing: 0 where there is anything to find."""
         per_km2 = self.tiles / comparison.km2
-        low, high = interval(self.assumptions.volume * self.assumptions.wage * self.seconds_spread / HOUR)
+        low, high = percentiles(self.assumptions.volume * self.assumptions.wage * self.seconds_spread / HOUR)
         saved = Metric(0.0, self.tiles, self.tiles)
         return ModelCosts(
             model=BY_HAND,
@@ -369,14 +370,14 @@ class _ByHand:
             hours_saved_per_1000=saved,
             outlay_per_1000=0.0,
             per_tile=self.outlay.unit,
-            total=Metric(self.total, self.tiles, self.tiles, low, high),
+            total=_resting_on(self.model, self.total, low, high),
             on_frontier=False,
             unknown=(),
         )
 
     def _hours(self, tiles: float) -> Metric:
-        low, high = interval(self.seconds_spread * tiles / HOUR)
-        return Metric(self.seconds * tiles / HOUR, self.tiles, self.tiles, low, high)
+        low, high = percentiles(self.seconds_spread * tiles / HOUR)
+        return _resting_on(self.model, self.seconds * tiles / HOUR, low, high)
 
 
 def _saving(first: "_Reckoned | _ByHand", second: "_Reckoned | _ByHand") -> Metric:

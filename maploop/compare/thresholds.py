@@ -120,7 +120,7 @@ def apply_rule(
     if threshold.score is None or threshold.lower is None:
         msg = (
             f"No score of {model.name!r} is sure to be {100 * wanted:g} % right for {of.name}, "
-            f"by {len(judged):,} verdicts{in_blocks(threshold)}: review more of its predictions, or ask for less."
+            f"by {len(judged):,} verdicts{_in_blocks(threshold)}: review more of its predictions, or ask for less."
         )
         raise ConflictError(msg)
     reached = reached_by(connection, project, model.name, of, threshold.score, held_share)
@@ -152,7 +152,7 @@ def apply_rule(
     return load_rule(connection, project, rule_id)
 
 
-def in_blocks(threshold: Threshold) -> str:
+def _in_blocks(threshold: Threshold) -> str:
     """Where too few blocks were reviewed for any score to be proposed, that this is the reason."""
     return f" ({threshold.reason})" if threshold.reason else ""
 

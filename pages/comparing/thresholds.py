@@ -142,6 +142,8 @@ def offer_text(offer: Proposal) -> str:
     """What is offered, or why nothing is."""
     found = offer.threshold
     if found.score is None:
+        if found.reason:
+            return f"the verdicts lie in {found.reason}: review tiles elsewhere too."
         best = max((look.lower for look in found.looks), default=None)
         if best is None:
             return "nobody has judged enough of them."
