@@ -24,7 +24,8 @@ class ProjectSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    block_zoom_offset: int = Field(default=2, ge=0, le=8)  # split blocks are parent tiles this many zooms up
+    # Split blocks are parent tiles this many zooms up; None: by how far the tiles reach, see dataset.split.
+    block_zoom_offset: int | None = Field(default=None, ge=0, le=8)
     validation_share: float = Field(default=0.1, ge=0, le=0.5)
     test_share: float = Field(default=0.2, ge=0, le=0.5)
     random_share: float = Field(default=0.2, ge=0, le=1)  # of tiles drawn at random in the mixed order
@@ -211,7 +212,10 @@ def list_projects(connection: Connection) -> list[str]:
 
 
 def change_settings(connection: Connection, project: ProjectView, **changes: object) -> ProjectView:
-    """Change settings by name. Raises InputError; the split shares and blocks are fixed once tiles exist."""
+    """Change settings by name. Raises InputError.
+
+    Shares and blocks of the split hold for blocks that are still to come; `dataset.blocks.split_anew` changes all.
+    """
     try:
         settings = ProjectSettings.model_validate({**project.settings.model_dump(), **changes})
     except ValidationError as error:

@@ -11,7 +11,7 @@ from db.models.comparison import Evaluation, Promotion, ThresholdHeld, Threshold
 from db.models.dataset import Dataset
 from db.models.imports import Import, ImportFeature, ImportTile
 from db.models.prediction import Feature, Model, Prediction, Run, RunTile, TileFeature
-from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, Tile
+from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, SplitBlock, Tile
 from db.models.review import Audit, AuditSample, Decision, TileEvent
 from db.models.store import ChainLink, Store
 from db.models.tuning import TuningCheckpoint, TuningEvent, TuningJob
@@ -40,6 +40,7 @@ __all__ = [
     "Promotion",
     "Run",
     "RunTile",
+    "SplitBlock",
     "Store",
     "ThresholdHeld",
     "ThresholdRule",

@@ -131,6 +131,19 @@ class Tile(Base):
     blind: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
+class SplitBlock(Base):
+    """A square of tiles that went to one side of the split as a whole, for ever. A tile is in at most one."""
+
+    __tablename__ = "split_block"
+    __table_args__ = (one_of("split", SPLITS, "split"), {"sqlite_with_rowid": False})
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    z: Mapped[int] = mapped_column(primary_key=True)
+    x: Mapped[int] = mapped_column(primary_key=True)
+    y: Mapped[int] = mapped_column(primary_key=True)
+    split: Mapped[str] = mapped_column(String(10))
+
+
 class Claim(Base):
     """A lease on a tile: one annotator at a time, over at `expires_at`. `ahead`: fetched before it is needed."""
 

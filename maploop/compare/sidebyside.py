@@ -296,7 +296,6 @@ def compare_models(
     if not any(whole) or not common.any():
         whole, common = [False] * len(whole), np.ones(len(ground.ids), dtype=np.bool_)
     compared = ground.only(common)
-    block_zoom = max(0, project.zoom - project.settings.block_zoom_offset)
     truth = join_lines(load_truth(connection, project, compared), list(project.geometry_types.values()))
     return Comparison(
         project=project.name,
@@ -328,7 +327,7 @@ def compare_models(
             for name, (model, _), told, is_whole in zip(wanted, models, answers, whole, strict=True)
         ),
         answered_share=share,
-        blocks=len({compared_tile.parent(block_zoom) for compared_tile in compared.tiles}),
+        blocks=len(np.unique(compared.blocks)),
         left_out=tuple(tile for tile, kept in zip(ground.tiles, common.tolist(), strict=True) if not kept),
     )
 

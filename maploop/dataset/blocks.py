@@ -1,17 +1,209 @@
-"""Split blocks: the squares of tiles that were assigned to a side of the split as one, and that intervals count."""
+"""Split blocks: squares of tiles, assigned to a side of the split as one and for ever, that intervals count.
 
-from collections.abc import Sequence
+A block is a parent of its tiles. Blocks of one project may differ in size: a project that grows gets larger ones, and
+those that it has stay as they are.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, exists, func, select
 
+from db.bulk import insert_rows, lock_project, update_rows
+from db.models import Dataset, Decision, Evaluation, SplitBlock, TileEvent
+from db.models import Tile as TileRow
+from maploop.dataset.split import LARGEST_OFFSET, SPLITS, Split, assign, offset_for, wished_shares
+from maploop.errors import ConflictError
 from maploop.imagery.tilemath import Tile
-from maploop.project import ProjectView
+from maploop.project import ProjectView, change_settings
+
+LEGACY_OFFSET = 2  # of tiles that have no row of a block
 
 
-def blocks_of(_connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class SplitSide:
+    """One side of the split: the share of the tiles it was to have, and its tiles and blocks."""
+
+    name: Split
+    wish: float
+    tiles: int
+    blocks: int
+
+
+def blocks_of(connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> NDArray[np.int64]:
     """A number for the split block of each tile: equal for tiles of one block."""
-    offset = project.settings.block_zoom_offset
-    keys = np.array([(tile.x >> offset) << 32 | tile.y >> offset for tile in tiles], dtype=np.int64)
-    return np.asarray(np.unique(keys, return_inverse=True)[1], dtype=np.int64)
+    known = _Known(_load(connection, project))
+    offset = LEGACY_OFFSET if project.settings.block_zoom_offset is None else project.settings.block_zoom_offset
+    block_of = {tile: known.over(tile) or tile.parent(max(0, tile.z - offset)) for tile in set(tiles)}
+    number = {block: place for place, block in enumerate(sorted(set(block_of.values())))}
+    return np.array([number[block_of[tile]] for tile in tiles], dtype=np.int64)
+
+
+def assign_splits(connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> list[Split]:
+    """The split of tiles that are being made, in the order given; needs a write transaction that holds the project.
+
+    A tile in a block that is there goes where this is. Other blocks are assigned now, and kept.
+    """
+    blocks = _load(connection, project)
+    known = _Known(blocks)
+    bare = [tile for tile in dict.fromkeys(tiles) if known.over(tile) is None]
+    if bare:
+        sizes = _new_blocks(bare, known, _offset(connection, project, bare))
+        made = assign(sizes, _tiles_by_side(connection, project), project.seed, project.settings)
+        _keep(connection, project, made)
+        blocks |= made
+        known = _Known(blocks)
+    return [blocks[known.over(tile) or tile] for tile in tiles]
+
+
+def split_sides(connection: Connection, project: ProjectView) -> list[SplitSide]:
+    """How the split came out."""
+    tiles = _tiles_by_side(connection, project)
+    blocks = Counter(_load(connection, project).values())
+    return [
+        SplitSide(side, wish, tiles.get(side, 0), blocks[side])
+        for side, wish in wished_shares(project.settings).items()
+    ]
+
+
+def may_split_anew(connection: Connection, project: ProjectView) -> bool:
+    """Whether the split may still be changed: nothing is decided, finished, frozen or evaluated."""
+    used = (
+        exists().where(Decision.project_id == project.id),
+        exists().where(TileEvent.tile_id == TileRow.id, TileRow.project_id == project.id),
+        exists().where(TileRow.project_id == project.id, TileRow.status != "open"),
+        exists().where(Dataset.project_id == project.id),
+        exists().where(Evaluation.project_id == project.id),
+    )
+    return not any(connection.execute(select(each)).scalar_one() for each in used)
+
+
+def split_anew(connection: Connection, project: ProjectView, **changes: object) -> ProjectView:
+    """Change the shares or the size of blocks, and assign all blocks again; needs a write transaction.
+
+    Raises InputError, or ConflictError once anything was decided, finished, frozen or evaluated: a test tile never
+    becomes a training tile.
+    """
+    lock_project(connection, project.id)
+    if not may_split_anew(connection, project):
+        msg = (
+            f"The split of {project.name!r} stands, as tiles were decided on, finished, frozen or evaluated: "
+            f"a new project can have another."
+        )
+        raise ConflictError(msg)
+    changed = change_settings(connection, project, **changes)
+    rows = connection.execute(
+        select(TileRow.id, TileRow.z, TileRow.x, TileRow.y)
+        .where(TileRow.project_id == project.id)
+        .order_by(TileRow.quadkey)
+    ).all()
+    connection.execute(delete(SplitBlock).where(SplitBlock.project_id == project.id))
+    tiles = [Tile(row.z, row.x, row.y) for row in rows]
+    if not tiles:
+        return changed
+    sizes = _new_blocks(tiles, _Known({}), _offset_of(changed, _counts(tiles)))
+    made = assign(sizes, {}, changed.seed, changed.settings)
+    _keep(connection, changed, made)
+    known = _Known(made)
+    splits = [made[known.over(tile) or tile] for tile in tiles]
+    update_rows(connection, TileRow, [row.id for row in rows], {"split": splits})
+    return changed
+
+
+class _Known:
+    """Blocks by zoom, to find the one over a tile."""
+
+    def __init__(self, blocks: Iterable[Tile]) -> None:
+        self.by_zoom: dict[int, dict[tuple[int, int], Tile]] = {}
+        for block in blocks:
+            self.by_zoom.setdefault(block.z, {})[block.x, block.y] = block
+
+    def over(self, tile: Tile) -> Tile | None:
+        """The block that a tile lies in."""
+        for zoom, blocks in self.by_zoom.items():
+            shift = tile.z - zoom
+            if shift >= 0 and (block := blocks.get((tile.x >> shift, tile.y >> shift))) is not None:
+                return block
+        return None
+
+    def holding(self, zoom: int) -> set[tuple[int, int]]:
+        """Columns and rows of the squares of a zoom that hold a smaller block."""
+        return {
+            (block.x >> each - zoom, block.y >> each - zoom)
+            for each, blocks in self.by_zoom.items()
+            if each > zoom
+            for block in blocks.values()
+        }
+
+
+def _load(connection: Connection, project: ProjectView) -> dict[Tile, Split]:
+    rows = connection.execute(
+        select(SplitBlock.z, SplitBlock.x, SplitBlock.y, SplitBlock.split).where(SplitBlock.project_id == project.id)
+    )
+    return {Tile(row.z, row.x, row.y): row.split for row in rows}
+
+
+def _tiles_by_side(connection: Connection, project: ProjectView) -> dict[Split, int]:
+    rows = connection.execute(
+        select(TileRow.split, func.count()).where(TileRow.project_id == project.id).group_by(TileRow.split)
+    ).all()
+    return {side: count for side in SPLITS for split, count in rows if split == side}
+
+
+def _keep(connection: Connection, project: ProjectView, blocks: Mapping[Tile, Split]) -> None:
+    insert_rows(
+        connection,
+        SplitBlock,
+        {
+            "project_id": [project.id] * len(blocks),
+            "z": [block.z for block in blocks],
+            "x": [block.x for block in blocks],
+            "y": [block.y for block in blocks],
+            "split": list(blocks.values()),
+        },
+    )
+
+
+def _offset(connection: Connection, project: ProjectView, new: Sequence[Tile]) -> int:
+    """How many zooms above its tiles the new blocks of a project are: as set, or by how far its tiles reach now."""
+    if project.settings.block_zoom_offset is not None:
+        return project.settings.block_zoom_offset
+    counts = _counts(new)
+    for offset in counts:
+        side = 2**offset
+        squares = (
+            select(TileRow.x // side, TileRow.y // side).where(TileRow.project_id == project.id).distinct().subquery()
+        )
+        counts[offset] += connection.execute(select(func.count()).select_from(squares)).scalar_one()
+    return _offset_of(project, counts)
+
+
+def _counts(tiles: Sequence[Tile]) -> dict[int, int]:
+    """How many blocks tiles would make, by offset."""
+    return {
+        offset: len({(tile.x >> offset, tile.y >> offset) for tile in tiles}) for offset in range(LARGEST_OFFSET + 1)
+    }
+
+
+def _offset_of(project: ProjectView, counts: Mapping[int, int]) -> int:
+    set_offset = project.settings.block_zoom_offset
+    return offset_for(counts) if set_offset is None else set_offset
+
+
+def _new_blocks(tiles: Sequence[Tile], known: _Known, offset: int) -> dict[Tile, int]:
+    """Blocks for tiles that have none, each with its number of tiles; smaller ones round blocks that are there."""
+    found: Counter[tuple[int, int, int]] = Counter()
+    holding: dict[int, set[tuple[int, int]]] = {}
+    for tile in tiles:
+        zoom = max(0, tile.z - offset)
+        while zoom < tile.z:
+            if zoom not in holding:
+                holding[zoom] = known.holding(zoom)
+            if (tile.x >> tile.z - zoom, tile.y >> tile.z - zoom) not in holding[zoom]:
+                break
+            zoom += 1
+        found[zoom, tile.x >> tile.z - zoom, tile.y >> tile.z - zoom] += 1
+    return {Tile(*block): count for block, count in found.items()}

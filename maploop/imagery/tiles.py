@@ -10,7 +10,8 @@ from sqlalchemy import Connection, select
 from db.bulk import insert_rows, lock_project, reserve_ids, update_rows
 from db.models import Imagery
 from db.models import Tile as TileRow
-from maploop.dataset.split import split_of, unit_hash
+from maploop.dataset.blocks import assign_splits
+from maploop.dataset.split import unit_hash
 from maploop.imagery.area import area_of, reach_into
 from maploop.imagery.pixel_records import forget_coverage
 from maploop.imagery.tilemath import Tile
@@ -103,12 +104,6 @@ def _insert(
 ) -> list[int]:
     ids = reserve_ids(connection, TileRow, len(tiles))
     count = len(tiles)
-    splits: dict[Tile, str] = {}
-    block_zoom = max(0, project.zoom - project.settings.block_zoom_offset)
-    for tile in tiles:
-        block = tile.parent(block_zoom)
-        if block not in splits:
-            splits[block] = split_of(tile, project.seed, project.settings)
     insert_rows(
         connection,
         TileRow,
@@ -122,7 +117,7 @@ def _insert(
             "quadkey": quadkeys(tiles),
             "shuffle": [unit_hash(project.seed, tile) for tile in tiles],
             "uncertainty": [0.0] * count,
-            "split": [splits[tile.parent(block_zoom)] for tile in tiles],
+            "split": assign_splits(connection, project, tiles),
             "status": ["open"] * count,
             "comment": [""] * count,
             "import_id": [import_id] * count,
