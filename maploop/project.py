@@ -43,6 +43,7 @@ class ProjectSettings(BaseModel):
     # good when their difference, with its interval, lies within the margin: see compare.judgement.
     answered_share: float = Field(default=0.9, gt=0, le=1)
     equivalence_margin: float = Field(default=0.02, gt=0, le=0.5)
+    acceptable_errors: float = Field(default=0.05, ge=0, le=1)  # above, approving by a spot check asks first
     dialect: str = "openai"
     instructions: str = ""
 

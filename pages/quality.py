@@ -13,6 +13,7 @@ from maploop.quality.acceptance import (
     approve_sample,
     approve_tile,
     complete_when_alone,
+    ground_of_approval,
     return_tile,
 )
 from maploop.quality.agreement import AuditComparison, Results, Scores, results_of
@@ -23,7 +24,8 @@ from maploop.quality.sampling import SamplePlan, SampleWish, draw_sample, nothin
 from pages.acts import Notice, act, show_error, show_notice
 from pages.charts import intervals
 from pages.common import Context, context, heading
-from pages.links import open_page
+from pages.links import open_page, plain
+from pages.random_share import show_random_share
 
 FINDINGS = {
     "wrongly_kept": "kept, but not there",
@@ -89,7 +91,7 @@ def show_plan(plan: SamplePlan) -> None:
     left_out = f" {plan.own:,} tiles are left out as your own work." if plan.own else ""
     st.markdown(
         f"**{plan.size:,} of {plan.tiles:,} tiles**, about {features:,} features: "
-        f"the error rate will be known within ± {plan.margin:.1%}.{left_out}"
+        f"the error rate will be known within ± {plan.margin:.1%}, if it is as expected.{left_out}"
     )
     with st.expander(f"{len(plan.strata)} strata"):
         st.dataframe(
@@ -214,9 +216,12 @@ def show_results(results: Results) -> None:
     st.dataframe([scores_row(each) for each in (*chosen, overall)], hide_index=True, key="results_table")
     st.caption(
         "Errors: predicted features on which the reviewer says otherwise. Missed: of what is there, what nobody kept "
-        "or drew. Overlap: IoU of polygons, shared length of lines, closeness of points. Intervals hold with 95 % "
-        "confidence for features drawn one by one; those of one tile go wrong together, so the truth is a little wider."
+        "or drew. Overlap: IoU of polygons, shared length of lines, closeness of points. All are estimates for the "
+        "tiles that the spot check stands for: strata weigh by how many tiles they have. Intervals hold with 95 % "
+        "confidence and take tiles, not features, as what was drawn."
     )
+    if results.uncovered:
+        st.caption(f"{results.uncovered:,} tiles lie in strata of which none was looked at: nothing is known of them.")
     if results.reviewers > 1:
         st.caption(f"Krippendorff's alpha over {results.reviewers} reviewers: {results.alpha.text(percent=False)}.")
 
@@ -246,13 +251,27 @@ def show_acceptance(found: Context, sample: SampleView) -> None:
     people = {each.annotator_id: each.annotator for each in audits}
     left = {each.annotator_id for each in audits if each.finished_at is None}
     ready = [each for each in people if each not in left]
+    whom = st.session_state.get("approve_whom", ready[0] if ready else None)
+    with found.database.read() as connection:
+        ground = ground_of_approval(connection, found.project, sample.id)
+        of_person = ground_of_approval(connection, found.project, sample.id, whom if whom in ready else None)
+    st.caption(plain(of_person.text() if whom in ready else ground.text()))
+    objections = dict.fromkeys(each.asks() for each in ((of_person, ground) if whom in ready else (ground,)))
+    confirmed = False
+    if any(objections):
+        for each in filter(None, objections):
+            st.warning(plain(each), icon=":material/warning:")
+        confirmed = st.checkbox("Approve all the same", key="approve_confirmed")
     with st.container(horizontal=True, vertical_alignment="bottom", key="acceptance"):
         looked_at = f"{sample.finished} tiles" if sample.finished != 1 else "tile"
-        if st.button(f"Approve the {looked_at} looked at", key="approve_sample"):
+        held_back = bool(ground.objections) and not confirmed
+        if st.button(f"Approve the {looked_at} looked at", key="approve_sample", disabled=held_back):
             act(
                 found,
                 approved,
-                lambda connection: approve_sample(connection, found.project, sample.id, found.annotator_id),
+                lambda connection: approve_sample(
+                    connection, found.project, sample.id, found.annotator_id, confirmed=confirmed
+                ),
             )
         if ready:
             whom = st.selectbox(
@@ -262,12 +281,13 @@ def show_acceptance(found: Context, sample: SampleView) -> None:
                 key="approve_whom",
                 width=260,
             )
-            if st.button("Approve all of it", key="approve_annotator"):
+            held_back = bool(of_person.objections) and not confirmed
+            if st.button("Approve all of it", key="approve_annotator", disabled=held_back):
                 act(
                     found,
                     approved,
                     lambda connection: approve_annotator(
-                        connection, found.project, sample.id, whom, found.annotator_id
+                        connection, found.project, sample.id, whom, found.annotator_id, confirmed=confirmed
                     ),
                 )
 
@@ -369,3 +389,4 @@ with found.database.read() as connection:
 show_spot_check(found, samples)
 show_own_work(found)
 show_findings(found, samples)
+show_random_share(found)

@@ -13,7 +13,9 @@ from db.types import stored_now
 from maploop.errors import AccessError, ConflictError, InputError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
+from maploop.quality.agreement import results_of
 from maploop.quality.samples import FINISHED, SampleView, audits_of, load_sample
+from maploop.quality.statistics import Metric
 
 MAX_COMMENT = 2000
 
@@ -32,6 +34,53 @@ class Approval:
 
     approved: int
     refused: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What approving by a spot check rests on: the rates it found, and in how many tiles looked at.
+
+    objections      what speaks against it, a sentence each: rates above what the project calls acceptable
+    """
+
+    errors: Metric
+    missed: Metric
+    tiles: int
+    limit: float
+    objections: tuple[str, ...]
+
+    def text(self) -> str:
+        """What it rests on, in a sentence."""
+        looked_at = "1 tile" if self.tiles == 1 else f"{self.tiles:,} tiles"
+        return f"By {looked_at} looked at: errors {self.errors.text()}, missed {self.missed.text()}."
+
+    def asks(self) -> str:
+        """The objections in one sentence, and what can be done; empty without any."""
+        if not self.objections:
+            return ""
+        told = " and ".join(self.objections)
+        return (
+            f"{told[0].upper()}{told[1:]}, where the project accepts {100 * self.limit:g} %: "
+            "return tiles to be worked over, or confirm that they are to be approved all the same."
+        )
+
+
+def ground_of_approval(
+    connection: Connection, project: ProjectView, sample_id: int, annotator_id: int | None = None
+) -> Ground:
+    """What the approval of an annotator's tiles, or of those looked at (None), by a spot check rests on."""
+    results = results_of(connection, project, sample_id)
+    scores = results.overall
+    if annotator_id is not None:
+        name = connection.execute(select(Annotator.name).where(Annotator.id == annotator_id)).scalar()
+        scores = next((each for each in results.by_annotator if each.annotator == name), scores)
+    limit = project.settings.acceptable_errors
+    rates = (
+        (f"{scores.errors.text()} of the features are wrong", scores.errors.value),
+        (f"{scores.missed.text()} of what is there was missed", scores.missed.value),
+    )
+    objections = tuple(text for text, value in rates if value is not None and value > limit)
+    return Ground(scores.errors, scores.missed, scores.tiles, limit, objections)
 
 
 def is_alone(connection: Connection, project: ProjectView, annotator_id: int) -> bool:
@@ -102,20 +151,34 @@ def approve_tile(
         raise ConflictError(msg)
 
 
-def approve_sample(connection: Connection, project: ProjectView, sample_id: int, reviewer_id: int) -> Approval:
-    """Approve the tiles of a spot check that were looked at and not returned. Raises NotFoundError, AccessError."""
+def approve_sample(
+    connection: Connection, project: ProjectView, sample_id: int, reviewer_id: int, *, confirmed: bool = False
+) -> Approval:
+    """Approve the tiles of a spot check that were looked at and not returned.
+
+    Raises NotFoundError, AccessError, ConflictError when what was found speaks against it and that is not `confirmed`.
+    """
     _own_sample(connection, project, sample_id, reviewer_id)
+    ground = ground_of_approval(connection, project, sample_id)
+    _check_confirmed(ground, confirmed=confirmed)
     looked_at = select(Audit.tile_id).where(Audit.sample_id == sample_id, Audit.finished_at.is_not(None))
     waiting = and_(Tile.id.in_(looked_at), Tile.status.in_(FINISHED))
-    return _approve(connection, project, reviewer_id, waiting, sample_id=sample_id)
+    return _approve(connection, project, reviewer_id, waiting, sample_id=sample_id, comment=ground.text())
 
 
 def approve_annotator(
-    connection: Connection, project: ProjectView, sample_id: int, annotator_id: int, reviewer_id: int
+    connection: Connection,
+    project: ProjectView,
+    sample_id: int,
+    annotator_id: int,
+    reviewer_id: int,
+    *,
+    confirmed: bool = False,
 ) -> Approval:
     """Approve all complete tiles of an annotator that the spot check stands for: those finished before it was drawn.
 
-    Raises NotFoundError, AccessError, or ConflictError while audits of that annotator's tiles are open, or without any.
+    Raises NotFoundError, AccessError, or ConflictError while audits of that annotator's tiles are open, without any, or
+    when what was found speaks against it and that is not `confirmed`. What it rests on is kept with the tiles' events.
     """
     sample = _own_sample(connection, project, sample_id, reviewer_id)
     audits = [each for each in audits_of(connection, sample_id) if each.annotator_id == annotator_id]
@@ -127,12 +190,19 @@ def approve_annotator(
         )
         msg = f"Spot check {sample_id} {says}: it stands for nobody it has not looked at."
         raise ConflictError(msg)
+    ground = ground_of_approval(connection, project, sample_id, annotator_id)
+    _check_confirmed(ground, confirmed=confirmed)
     stands_for = and_(
         Tile.finished_by == annotator_id,
         Tile.status == "complete",
         Tile.finished_at <= sample.created_at,
     )
-    return _approve(connection, project, reviewer_id, stands_for, sample_id=sample_id)
+    return _approve(connection, project, reviewer_id, stands_for, sample_id=sample_id, comment=ground.text())
+
+
+def _check_confirmed(ground: Ground, *, confirmed: bool) -> None:
+    if ground.objections and not confirmed:
+        raise ConflictError(ground.asks())
 
 
 def approve_all_own(connection: Connection, project: ProjectView, annotator_id: int) -> Approval:
@@ -171,6 +241,7 @@ def _approve(
     *,
     sample_id: int | None = None,
     audit_id: int | None = None,
+    comment: str = "",
 ) -> Approval:
     """Approve the chosen tiles of the project that may be, and say why not of the others."""
     own_too = is_alone(connection, project, reviewer_id)
@@ -203,7 +274,7 @@ def _approve(
         refused.append(Refusal(TileAddress(row.z, row.x, row.y), reason))
     for some in in_lists(approved):
         connection.execute(update(Tile).where(Tile.id.in_(some)).values(status="approved", comment=""))
-        _record(connection, some, reviewer_id, "approve", sample_id=sample_id, audit_id=audit_id)
+        _record(connection, some, reviewer_id, "approve", sample_id=sample_id, audit_id=audit_id, comment=comment)
     return Approval(len(approved), tuple(refused))
 
 

@@ -1,11 +1,12 @@
 """What the finished audits of a project say: agreement, errors, what was missed and overlap, by annotator and class."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, RowMapping, Select, select
 
 from db.models import Annotator, Audit, AuditSample, Decision, Feature, Tile, TileFeature
@@ -13,7 +14,10 @@ from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 from maploop.quality.audits import standing_decisions
 from maploop.quality.comparison import FeatureComparison, Opinion, Unscored, compare
-from maploop.quality.statistics import Metric, cohen_kappa, krippendorff_alpha, mean, proportion
+from maploop.quality.intervals import Folds, Replicates, as_metric, plain_interval
+from maploop.quality.sampling import stratum_name
+from maploop.quality.statistics import Metric, cohen_kappa, krippendorff_alpha
+from maploop.quality.stratified import stratified_rate
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class AuditComparison:
 
     audit_id: int
     sample_id: int
+    stratum: str
     tile_id: int
     address: TileAddress
     tile_status: str
@@ -48,6 +53,9 @@ class AuditComparison:
 class Scores:
     """Figures for one annotator, one class, both, or all (empty name: any).
 
+    Errors, missed features and overlap are estimates for all tiles that the spot checks stand for: strata weigh by
+    their populations, and tiles are what was drawn. Kappa is that of the tiles looked at, its interval over them.
+
     tiles           audited tiles that go into them
     kappa           agreement beyond chance on what was predicted: Cohen's kappa over class or "not there"; for one
                     class, over "is it that"
@@ -72,6 +80,7 @@ class Results:
     """Figures over finished audits: all together, then by annotator, by class and by both.
 
     `alpha` is Krippendorff's, over everybody who judged a feature, for when several reviewers looked at the same tiles.
+    `uncovered`: tiles of strata that the spot checks stand for, of which none was looked at.
     """
 
     audits: tuple[AuditComparison, ...]
@@ -81,24 +90,34 @@ class Results:
     by_both: tuple[Scores, ...]
     alpha: Metric
     reviewers: int
+    uncovered: int = 0
 
 
 def results_of(connection: Connection, project: ProjectView, sample_id: int | None = None) -> Results:
     """The results of one spot check, or of all of the project's."""
     audits = compare_audits(connection, project, sample_id=sample_id)
     names = _names(connection, audits)
+    populations = _populations(connection, project, sample_id)
+    looked_at = {(each.sample_id, each.stratum) for each in audits}
     annotators = sorted({each.annotator_id for audit in audits for each in audit.everything})
     classes = [each for each in project.classes if _has_class(audits, each.id)]
     return Results(
         audits=tuple(audits),
-        overall=_scores(audits, "", None, "", None),
-        by_annotator=tuple(_scores(audits, names[person], person, "", None) for person in annotators),
-        by_class=tuple(_scores(audits, "", None, each.name, each.id) for each in classes),
+        overall=_scores(audits, populations, "", None, "", None),
+        by_annotator=tuple(_scores(audits, populations, names[person], person, "", None) for person in annotators),
+        by_class=tuple(_scores(audits, populations, "", None, each.name, each.id) for each in classes),
         by_both=tuple(
-            _scores(audits, names[person], person, each.name, each.id) for person in annotators for each in classes
+            _scores(audits, populations, names[person], person, each.name, each.id)
+            for person in annotators
+            for each in classes
         ),
         alpha=_alpha(audits),
         reviewers=len({audit.reviewer_id for audit in audits}),
+        uncovered=sum(
+            population
+            for stratum, population in populations.items()
+            if stratum not in looked_at and stratum[0] in {each.sample_id for each in audits}
+        ),
     )
 
 
@@ -121,6 +140,7 @@ def compare_audits(
             Audit.finished_at,
             Audit.after_decision,
             Audit.outcome,
+            Audit.stratum,
             AuditSample.reviewer_id,
             Annotator.name,
             Tile.z,
@@ -196,6 +216,7 @@ class _Log:
         return AuditComparison(
             audit_id=audit["id"],
             sample_id=audit["sample_id"],
+            stratum=audit["stratum"],
             tile_id=audit["tile_id"],
             address=TileAddress(audit["z"], audit["x"], audit["y"]),
             tile_status=audit["status"],
@@ -223,17 +244,40 @@ def _has_class(audits: Iterable[AuditComparison], class_id: int) -> bool:
     return any(each.class_id == class_id for audit in audits for each in audit.everything)
 
 
+def _populations(connection: Connection, project: ProjectView, sample_id: int | None) -> dict[tuple[int, str], int]:
+    """How many tiles each stratum of each spot check had when it was drawn."""
+    query = select(AuditSample.id, AuditSample.criteria).where(AuditSample.project_id == project.id)
+    rows = connection.execute(query if sample_id is None else query.where(AuditSample.id == sample_id))
+    return {
+        (row.id, stratum_name(each["annotator"], each["class"])): each["population"]
+        for row in rows
+        for each in row.criteria.get("strata", ())
+    }
+
+
 def _scores(
-    audits: Sequence[AuditComparison], annotator: str, annotator_id: int | None, class_name: str, class_id: int | None
+    audits: Sequence[AuditComparison],
+    populations: Mapping[tuple[int, str], int],
+    annotator: str,
+    annotator_id: int | None,
+    class_name: str,
+    class_id: int | None,
 ) -> Scores:
     def belongs(each: FeatureComparison | Unscored) -> bool:
         return annotator_id in (None, each.annotator_id) and class_id in (None, each.class_id)
 
-    features = [each for audit in audits for each in audit.features if belongs(each)]
+    features = [[each for each in audit.features if belongs(each)] for audit in audits]
     unscored = sum(belongs(each) for audit in audits for each in audit.unscored)
-    asked = [each for each in features if each.predicted]
-    there = [each for each in features if each.reviewed is not None]
-    overlaps = [each.overlap for each in features if each.overlap is not None]
+    strata: list[Hashable] = [(audit.sample_id, audit.stratum) for audit in audits]
+
+    def rate(part: Callable[[FeatureComparison], float], of: Callable[[FeatureComparison], bool], left: int) -> Metric:
+        chosen = [[each for each in tile if of(each)] for tile in features]
+        items = np.array([len(tile) for tile in chosen], dtype=np.float64)
+        sums = np.array([sum(part(each) for each in tile) for tile in chosen], dtype=np.float64)
+        return stratified_rate(sums, items, strata, populations, int(items.sum()) + left)
+
+    both = sum(each.annotated is not None and each.reviewed is not None for tile in features for each in tile)
+    overlapping = sum(each.overlap is not None for tile in features for each in tile)
     return Scores(
         annotator=annotator,
         class_name=class_name,
@@ -243,24 +287,47 @@ def _scores(
             for audit in audits
         ),
         kappa=_kappa(audits, annotator_id, class_id),
-        errors=proportion(sum(each.finding != "agreed" for each in asked), len(asked), len(asked) + unscored),
-        missed=proportion(sum(each.finding == "missed" for each in there), len(there)),
-        overlap=mean(overlaps, sum(each.annotated is not None and each.reviewed is not None for each in features)),
-        only_annotator=sum(each.finding == "only_annotator" for each in features),
+        errors=rate(lambda each: each.finding != "agreed", lambda each: each.predicted, unscored),
+        missed=rate(lambda each: each.finding == "missed", lambda each: each.reviewed is not None, 0),
+        overlap=rate(lambda each: each.overlap or 0.0, lambda each: each.overlap is not None, both - overlapping),
+        only_annotator=sum(each.finding == "only_annotator" for tile in features for each in tile),
     )
 
 
 def _kappa(audits: Sequence[AuditComparison], annotator_id: int | None, class_id: int | None) -> Metric:
-    """Over everything predicted that this person decided: for one class both ways of taking another count."""
+    """Over everything predicted that this person decided: for one class both ways of taking another count.
+
+    The interval is over tiles, left out one by one, as features of one tile go wrong together.
+    """
     asked = [
-        (each.annotated, each.reviewed)
-        for audit in audits
+        (place, each.annotated, each.reviewed)
+        for place, audit in enumerate(audits)
         for each in audit.features
         if each.predicted and annotator_id in (None, each.annotator_id)
     ]
-    if class_id is None:
-        return cohen_kappa([first for first, _ in asked], [second for _, second in asked])
-    return cohen_kappa([first == class_id for first, _ in asked], [second == class_id for _, second in asked])
+    labels: list[tuple[Hashable, Hashable]] = [
+        (first, second) if class_id is None else (first == class_id, second == class_id) for _, first, second in asked
+    ]
+
+    def kappa_of(chosen: Iterable[tuple[Hashable, Hashable]]) -> Metric:
+        pairs = list(chosen)
+        return cohen_kappa([first for first, _ in pairs], [second for _, second in pairs])
+
+    whole = kappa_of(labels)
+    if whole.value is None:
+        return whole
+    folds = Folds(np.array([place for place, _, _ in asked], dtype=np.int64))
+    values = np.array(
+        [
+            kappa_of(pair for pair, fold in zip(labels, folds.fold.tolist(), strict=True) if fold != left_out).value
+            for left_out in range(folds.count)
+        ],
+        dtype=np.float64,
+    )
+    replicates = Replicates(values, folds.support(np.ones(len(asked))), len(asked))
+    found = plain_interval(whole.value, replicates, least=-1, most=1)
+    reason = found.reason.replace("block", "tile")
+    return as_metric(whole.value, len(asked), replace(found, reason=reason), folds.blocks)
 
 
 def _alpha(audits: Iterable[AuditComparison]) -> Metric:

@@ -19,11 +19,9 @@ from maploop.errors import ConflictError, InputError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 from maploop.quality.samples import SampleView, load_sample
-from maploop.quality.statistics import design_effect, margin_for, sample_size_for
+from maploop.quality.stratified import margin_of_tiles, tiles_for_margin
 
 EMPTY = "no features"
-# How alike the errors of one tile are taken to be (intra-cluster correlation) when tiles are counted for a margin.
-CLUSTER_CORRELATION = 0.05
 
 
 class SampleWish(BaseModel):
@@ -51,7 +49,7 @@ class Stratum:
     @property
     def name(self) -> str:
         """As it is shown and stored: `anna · road`."""
-        return " · ".join(each for each in (self.annotator, self.class_name) if each) or "all"
+        return stratum_name(self.annotator, self.class_name)
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,11 @@ class SamplePlan:
     def size(self) -> int:
         """Tiles to look at."""
         return sum(each.size for each in self.strata)
+
+
+def stratum_name(annotator: str, class_name: str) -> str:
+    """The name of a stratum: `anna · road`."""
+    return " · ".join(each for each in (annotator, class_name) if each) or "all"
 
 
 def allocate(populations: Sequence[int], size: int) -> list[int]:
@@ -261,28 +264,43 @@ def _plan(
     own = connection.execute(count.where(_own(project, reviewer_id))).scalar_one()
     finished = connection.execute(count).scalar_one()
     tiles = len(candidates)
-    features = _features_on(connection, project, wish, tiles, finished)
-    each_tile = max(1.0, features / tiles) if tiles else 1.0
-    effect = design_effect(each_tile, CLUSTER_CORRELATION)
-    population = max(features, tiles)
+    found = _features_on(connection, project, wish, tiles, finished)
+    strata_drawn = len({_stratum_of(each, wish) for each in candidates})
     size = wish.size
     if size is None:
-        wanted = sample_size_for(wish.margin, population, wish.expected_rate)
-        size = math.ceil(wanted * effect / each_tile)
+        size = tiles_for_margin(wish.margin, tiles, found.mean, found.crowding, wish.expected_rate, strata_drawn)
     sizes = Counter(_stratum_of(each, wish) for each in candidates)
     keys = sorted(sizes)
     shares = allocate([sizes[key] for key in keys], size)
     strata = tuple(Stratum(*key, sizes[key], share) for key, share in zip(keys, shares, strict=True))
-    plan = SamplePlan(strata, tiles, features, own, finished - own - tiles, 0.0)
-    return replace(plan, margin=margin_for(plan.size * each_tile / effect, population, wish.expected_rate))
+    plan = SamplePlan(strata, tiles, found.features, own, finished - own - tiles, 0.0)
+    margin = margin_of_tiles(plan.size, tiles, found.mean, found.crowding, wish.expected_rate, len(strata))
+    return replace(plan, margin=margin)
 
 
-def _features_on(connection: Connection, project: ProjectView, wish: SampleWish, tiles: int, finished: int) -> int:
-    """About how many features the candidates hold: all those on finished tiles, in proportion."""
-    held = connection.execute(
-        select(func.count())
+@dataclass(frozen=True)
+class _Held:
+    """Features that tiles hold: in all, on a tile in the mean, and on the tile of a feature in the mean."""
+
+    features: int
+    mean: float
+    crowding: float
+
+
+def _features_on(connection: Connection, project: ProjectView, wish: SampleWish, tiles: int, finished: int) -> _Held:
+    """About what the candidates hold: what finished tiles do, in proportion."""
+    by_tile = (
+        select(func.count().label("held"))
         .select_from(TileFeature)
         .join(Tile, Tile.id == TileFeature.tile_id)
         .where(_finished(project, wish))
-    ).scalar_one()
-    return round(held * tiles / finished) if finished else 0
+        .group_by(TileFeature.tile_id)
+        .subquery()
+    )
+    row = connection.execute(
+        select(func.sum(by_tile.c.held).label("held"), func.sum(by_tile.c.held * by_tile.c.held).label("squares"))
+    ).one()
+    held, squares = int(row.held or 0), int(row.squares or 0)
+    if not finished or not held:
+        return _Held(0, 1.0, 1.0)
+    return _Held(round(held * tiles / finished), held / finished, squares / held)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from maploop.compare.break_even import Outlay, break_even_of, frontier
+from maploop.compare.gate import GateRule
 from maploop.compare.money import Assumptions, Economy, weigh
 from maploop.compare.sidebyside import Comparison
 from maploop.compare.spending import Speeds, Spent, corrected_shares, measured_speeds
@@ -36,7 +37,8 @@ def half_and_all(**how: object) -> Comparison:
 
 
 def weighed(comparison: Comparison, **told: object) -> Economy:
-    return weigh(comparison, replace(Assumptions(PLAIN, volume=1000, wage=36.0), **told))  # type: ignore[arg-type]
+    plain = Assumptions(PLAIN, volume=1000, wage=36.0, rule=GateRule(blocks=TILES))
+    return weigh(comparison, replace(plain, **told))  # type: ignore[arg-type]
 
 
 def test_review_costs_what_the_model_leaves_to_do() -> None:

@@ -25,7 +25,7 @@ from maploop.review.progress import progress_of
 from tests.builders import PlacedTile, a_claim, a_decision, a_person, a_prediction, a_project, a_tile
 from tests.review.finished import finished_with_something_open
 
-JUDGED, SURE, UNSURE, UNDECIDED = 4, 12, 4, 8  # tiles with verdicts; on each so many; predictions on others
+JUDGED, SURE, UNSURE, UNDECIDED = 16, 3, 1, 8  # tiles with verdicts; on each so many; predictions on others
 
 
 class Street:
@@ -42,7 +42,7 @@ class Street:
                 for place in range(SURE + UNSURE):
                     sure = place < SURE
                     feature = a_prediction(connection, self.project, tile, place, score=0.9 if sure else 0.5)
-                    verdict = "accept" if sure or place % 2 else "reject"
+                    verdict = "accept" if sure or column % 2 else "reject"
                     a_decision(connection, self.project, tile, feature.feature_id, verdict, self.anna)
             self.open = a_tile(connection, self.project, 0)
             self.test = a_tile(connection, self.project, 1, split="test")

@@ -166,6 +166,24 @@ def test_a_sample_and_what_it_stands_for_are_approved(sqlite_database: Database,
     assert [each.value for each in app.success] == ["2 tiles approved."]
 
 
+def test_a_lot_with_errors_is_approved_only_when_that_is_confirmed(
+    sqlite_database: Database, project: ProjectView
+) -> None:
+    tiles = finished_tiles(sqlite_database, project, 3)
+    checked(sqlite_database, project, tiles[:1], "reject")
+    app = page(project, "rita")
+    told = " ".join(each.value for each in app.warning)
+    assert "of the features are wrong, where the project accepts 5 %" in told.replace("\\", "")
+    assert app.button(key="approve_annotator").disabled
+    assert app.button(key="approve_sample").disabled
+    app.checkbox(key="approve_confirmed").check().run()
+    app.button(key="approve_annotator").click().run()
+    assert statuses(sqlite_database) == ["approved"] * 3
+    with sqlite_database.read() as connection:
+        comments = connection.execute(select(TileEvent.comment).where(TileEvent.act == "approve")).scalars().all()
+    assert all(each.startswith("By 1 tile looked at: errors 100.0 %") for each in comments)
+
+
 def test_a_tile_in_doubt_is_named_when_it_cannot_be_approved(sqlite_database: Database, project: ProjectView) -> None:
     (tile,) = finished_tiles(sqlite_database, project, 1)
     checked(sqlite_database, project, [tile])
@@ -175,6 +193,7 @@ def test_a_tile_in_doubt_is_named_when_it_cannot_be_approved(sqlite_database: Da
     app.button(key="approve_tile").click().run()
     assert not app.exception
     assert str(tile) in app.error[0].value.replace("\\", "")
+    app.checkbox(key="approve_confirmed").check().run()
     app.button(key="approve_sample").click().run()
     assert not app.success
     assert "0 tiles approved" in app.warning[0].value
