@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select
 
 from db.bulk import insert_rows, lock_project, update_rows
 from db.models import Dataset, Decision, Evaluation, SplitBlock, TileEvent
@@ -42,17 +42,20 @@ def blocks_of(connection: Connection, project: ProjectView, tiles: Sequence[Tile
     return np.array([number[block_of[tile]] for tile in tiles], dtype=np.int64)
 
 
-def assign_splits(connection: Connection, project: ProjectView, tiles: Sequence[Tile]) -> list[Split]:
+def assign_splits(
+    connection: Connection, project: ProjectView, tiles: Sequence[Tile], counts: Sequence[bool]
+) -> list[Split]:
     """The split of tiles that are being made, in the order given; needs a write transaction that holds the project.
 
-    A tile in a block that is there goes where this is. Other blocks are assigned now, and kept.
+    A tile in a block that is there goes where this is. Other blocks are assigned now, and kept. `counts` says of
+    each tile whether it counts, or is set aside outside the project's area: blocks are sized and shared by what counts.
     """
     blocks = _load(connection, project)
     known = _Known(blocks)
-    bare = [tile for tile in dict.fromkeys(tiles) if known.over(tile) is None]
+    bare = {tile: count for tile, count in zip(tiles, counts, strict=True) if known.over(tile) is None}
     if bare:
-        sizes = _new_blocks(bare, known, _offset(connection, project, bare))
-        made = assign(sizes, _tiles_by_side(connection, project), project.seed, project.settings)
+        offset = _offset(connection, project, [tile for tile, count in bare.items() if count])
+        made = _assigned(project, _new_blocks(bare, known, offset), _tiles_by_side(connection, project))
         _keep(connection, project, made)
         blocks |= made
         known = _Known(blocks)
@@ -70,11 +73,11 @@ def split_sides(connection: Connection, project: ProjectView) -> list[SplitSide]
 
 
 def may_split_anew(connection: Connection, project: ProjectView) -> bool:
-    """Whether the split may still be changed: nothing is decided, finished, frozen or evaluated."""
+    """Whether the split may still be changed: nothing is decided, finished, blind, frozen or evaluated."""
     used = (
         exists().where(Decision.project_id == project.id),
         exists().where(TileEvent.tile_id == TileRow.id, TileRow.project_id == project.id),
-        exists().where(TileRow.project_id == project.id, TileRow.status != "open"),
+        exists().where(TileRow.project_id == project.id, (TileRow.status != "open") | TileRow.blind),
         exists().where(Dataset.project_id == project.id),
         exists().where(Evaluation.project_id == project.id),
     )
@@ -82,7 +85,7 @@ def may_split_anew(connection: Connection, project: ProjectView) -> bool:
 
 
 def split_anew(connection: Connection, project: ProjectView, **changes: object) -> ProjectView:
-    """Change the shares or the size of blocks, and assign all blocks again; needs a write transaction.
+    """Change the shares or the size of blocks, if told, and assign all blocks again; needs a write transaction.
 
     Raises InputError, or ConflictError once anything was decided, finished, frozen or evaluated: a test tile never
     becomes a training tile.
@@ -96,7 +99,7 @@ def split_anew(connection: Connection, project: ProjectView, **changes: object) 
         raise ConflictError(msg)
     changed = change_settings(connection, project, **changes)
     rows = connection.execute(
-        select(TileRow.id, TileRow.z, TileRow.x, TileRow.y)
+        select(TileRow.id, TileRow.z, TileRow.x, TileRow.y, TileRow.set_aside)
         .where(TileRow.project_id == project.id)
         .order_by(TileRow.quadkey)
     ).all()
@@ -104,8 +107,9 @@ def split_anew(connection: Connection, project: ProjectView, **changes: object) 
     tiles = [Tile(row.z, row.x, row.y) for row in rows]
     if not tiles:
         return changed
-    sizes = _new_blocks(tiles, _Known({}), _offset_of(changed, _counts(tiles)))
-    made = assign(sizes, {}, changed.seed, changed.settings)
+    counts = {tile: row.set_aside is None for tile, row in zip(tiles, rows, strict=True)}
+    offset = _offset_of(changed, _counts([tile for tile, count in counts.items() if count]))
+    made = _assigned(changed, _new_blocks(counts, _Known({}), offset), {})
     _keep(connection, changed, made)
     known = _Known(made)
     splits = [made[known.over(tile) or tile] for tile in tiles]
@@ -139,6 +143,21 @@ class _Known:
         }
 
 
+def _counting(project: ProjectView) -> ColumnElement[bool]:
+    """Tiles that are not set aside."""
+    return and_(TileRow.project_id == project.id, TileRow.set_aside.is_(None))
+
+
+def _assigned(project: ProjectView, sizes: Mapping[Tile, int], taken: Mapping[Split, int]) -> dict[Tile, Split]:
+    """The sides of new blocks; those in which no tile counts are shared out among themselves."""
+    inside = {block: count for block, count in sizes.items() if count}
+    outside = {block: 1 for block, count in sizes.items() if not count}
+    return {
+        **assign(inside, taken, project.seed, project.settings),
+        **assign(outside, {}, project.seed, project.settings),
+    }
+
+
 def _load(connection: Connection, project: ProjectView) -> dict[Tile, Split]:
     rows = connection.execute(
         select(SplitBlock.z, SplitBlock.x, SplitBlock.y, SplitBlock.split).where(SplitBlock.project_id == project.id)
@@ -148,7 +167,7 @@ def _load(connection: Connection, project: ProjectView) -> dict[Tile, Split]:
 
 def _tiles_by_side(connection: Connection, project: ProjectView) -> dict[Split, int]:
     rows = connection.execute(
-        select(TileRow.split, func.count()).where(TileRow.project_id == project.id).group_by(TileRow.split)
+        select(TileRow.split, func.count()).where(_counting(project)).group_by(TileRow.split)
     ).all()
     return {side: count for side in SPLITS for split, count in rows if split == side}
 
@@ -174,9 +193,7 @@ def _offset(connection: Connection, project: ProjectView, new: Sequence[Tile]) -
     counts = _counts(new)
     for offset in counts:
         side = 2**offset
-        squares = (
-            select(TileRow.x // side, TileRow.y // side).where(TileRow.project_id == project.id).distinct().subquery()
-        )
+        squares = select(TileRow.x // side, TileRow.y // side).where(_counting(project)).distinct().subquery()
         counts[offset] += connection.execute(select(func.count()).select_from(squares)).scalar_one()
     return _offset_of(project, counts)
 
@@ -193,11 +210,11 @@ def _offset_of(project: ProjectView, counts: Mapping[int, int]) -> int:
     return offset_for(counts) if set_offset is None else set_offset
 
 
-def _new_blocks(tiles: Sequence[Tile], known: _Known, offset: int) -> dict[Tile, int]:
-    """Blocks for tiles that have none, each with its number of tiles; smaller ones round blocks that are there."""
+def _new_blocks(tiles: Mapping[Tile, bool], known: _Known, offset: int) -> dict[Tile, int]:
+    """Blocks for tiles that have none, each with how many of them count; smaller ones round blocks that are there."""
     found: Counter[tuple[int, int, int]] = Counter()
     holding: dict[int, set[tuple[int, int]]] = {}
-    for tile in tiles:
+    for tile, counts in tiles.items():
         zoom = max(0, tile.z - offset)
         while zoom < tile.z:
             if zoom not in holding:
@@ -205,5 +222,5 @@ def _new_blocks(tiles: Sequence[Tile], known: _Known, offset: int) -> dict[Tile,
             if (tile.x >> tile.z - zoom, tile.y >> tile.z - zoom) not in holding[zoom]:
                 break
             zoom += 1
-        found[zoom, tile.x >> tile.z - zoom, tile.y >> tile.z - zoom] += 1
+        found[zoom, tile.x >> tile.z - zoom, tile.y >> tile.z - zoom] += counts
     return {Tile(*block): count for block, count in found.items()}

@@ -10,6 +10,7 @@ from db.bulk import lock_project
 from db.models import Imagery
 from db.models import Tile as TileRow
 from maploop.database import Database
+from maploop.dataset.blocks import may_split_anew, split_anew
 from maploop.errors import InputError
 from maploop.imagery.area import tiles_of_area, wholly_within
 from maploop.imagery.scope import refresh_scope, tiles_by_imagery, within_area
@@ -58,6 +59,8 @@ def import_area(
         for imagery_id, covered in tiles.items():
             ensure_tiles(connection, project, covered, imagery_id, import_id=import_id)
         outside = refresh_scope(connection, project)
+        if may_split_anew(connection, project):  # so that the blocks fit the area, and not all the imagery
+            split_anew(connection, project)
         counted = select(func.count()).where(TileRow.project_id == project.id)
         total = connection.execute(counted).scalar_one()
         answer = {

@@ -104,6 +104,7 @@ def _insert(
 ) -> list[int]:
     ids = reserve_ids(connection, TileRow, len(tiles))
     count = len(tiles)
+    asides = set_aside(area, tiles)
     insert_rows(
         connection,
         TileRow,
@@ -117,11 +118,11 @@ def _insert(
             "quadkey": quadkeys(tiles),
             "shuffle": [unit_hash(project.seed, tile) for tile in tiles],
             "uncertainty": [0.0] * count,
-            "split": assign_splits(connection, project, tiles),
+            "split": assign_splits(connection, project, tiles, [each is None for each in asides]),
             "status": ["open"] * count,
             "comment": [""] * count,
             "import_id": [import_id] * count,
-            "set_aside": set_aside(area, tiles),
+            "set_aside": asides,
         },
     )
     return ids

@@ -17,7 +17,9 @@ from db.bulk import in_lists, lock_project, update_rows
 from db.conditions import undecided
 from db.models import Claim, Decision, Feature, Tile, TileFeature
 from db.types import utc_now
+from maploop.dataset.blocks import blocks_of
 from maploop.errors import ConflictError, InputError
+from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.project import ProjectView
 
@@ -126,11 +128,10 @@ def _candidates(connection: Connection, project: ProjectView) -> list[int]:
         )
         .order_by(Tile.shuffle, Tile.id)
     ).all()
-    offset = project.settings.block_zoom_offset
-    blocks: dict[tuple[int, int], int] = defaultdict(int)
+    taken: dict[int, int] = defaultdict(int)  # by block
     ranked: list[tuple[int, int]] = []
-    for place, row in enumerate(rows):
-        block = row.x >> offset, row.y >> offset
-        ranked.append((blocks[block], place))
-        blocks[block] += 1
+    addresses = [TileAddress(project.zoom, row.x, row.y) for row in rows]
+    for place, block in enumerate(blocks_of(connection, project, addresses).tolist()):
+        ranked.append((taken[block], place))
+        taken[block] += 1
     return [rows[place].id for _, place in sorted(ranked)]

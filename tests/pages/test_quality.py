@@ -102,8 +102,8 @@ def test_the_margin_sets_the_size(sqlite_database: Database, project: ProjectVie
     finished_tiles(sqlite_database, project, 40)
     app = page(project, "rita")
     app.number_input(key="sample_margin").set_value(20.0).run()
-    # 40 features expected 10 % wrong: 8.6 give a margin of 20 points, 8 when there are only 40.
-    assert any("**8 of 40 tiles**" in each.value for each in app.markdown)
+    # 40 features expected 10 % wrong, one a tile: 8 would do of many, were their spread known, 10 with Student's t.
+    assert any("**10 of 40 tiles**" in each.value for each in app.markdown)
 
 
 def test_an_open_spot_check_is_gone_on_with_or_closed(
@@ -132,7 +132,7 @@ def test_results_name_the_errors_of_each_annotator(sqlite_database: Database, pr
     assert {each.label: each.value for each in app.metric}["Errors"] == "100.0 %"
     table = next(each.value for each in app.dataframe if "errors" in each.value.columns)
     assert table["of"].tolist() == ["anna", "all"]
-    assert table["errors"].tolist()[0] == "100.0 % (34.2 to 100.0, n 2)"
+    assert table["errors"].tolist()[0] == "100.0 % (no interval: every tile was looked at, the rate is known, n 2)"
     app.segmented_control(key="results_by").set_value("Class").run()
     table = next(each.value for each in app.dataframe if "errors" in each.value.columns)
     assert table["of"].tolist() == ["building", "all"]
