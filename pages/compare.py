@@ -6,6 +6,7 @@ from maploop.compare.evaluations import test_split_use
 from maploop.compare.money import Economy
 from maploop.compare.sidebyside import Comparison
 from maploop.compare.spending import Speeds
+from maploop.compare.verdict import truth_notes
 from maploop.compare.wording import counted
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.tilemath import Tile, parse_tile
@@ -92,6 +93,7 @@ def show_basis(found: Context, comparison: Comparison) -> None:
     elif comparison.split == "train":
         says += " Models may have learned from these tiles: figures flatter them."
     st.caption(plain(says))
+    st.caption(plain(" ".join(truth_notes(comparison))))
 
 
 def show_blind_tiles(found: Context) -> None:

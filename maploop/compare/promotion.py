@@ -18,6 +18,7 @@ from maploop.compare.money import BY_HAND, Assumptions, Economy, weigh
 from maploop.compare.report import difference_as_json, metric_as_json
 from maploop.compare.sidebyside import Comparison, compare_models
 from maploop.compare.spending import corrected_shares, measured_speeds
+from maploop.compare.verdict import truth_notes
 from maploop.compare.wording import counted
 from maploop.errors import ConflictError, MaploopError
 from maploop.predict.models import ModelView, list_models, load_model
@@ -68,7 +69,7 @@ class Trial:
         return (
             f"It rests on {counted(tiles, 'finished test tile')} in {counted(self.comparison.blocks, 'block')}, where "
             f"{candidate.name} {candidate.answers.text()} and has {figure_name(figure)} "
-            f"{candidate.figure(figure).text(percent=False)}."
+            f"{candidate.figure(figure).text(percent=False)}. {' '.join(truth_notes(self.comparison))}"
         )
 
     def asks(self) -> str:

@@ -39,6 +39,8 @@ def comparison_as_json(comparison: Comparison, economy: Economy | None = None) -
         "tile_names": [str(tile) for tile in comparison.tiles],
         "left_out": [str(tile) for tile in comparison.left_out],
         "answered_share": comparison.answered_share,
+        "truth": comparison.origin.to_json(),
+        "blind": None if comparison.on_blind is None else _blind(comparison.on_blind),
         "km2": comparison.km2,
         "models": [_model(each) for each in comparison.contenders],
         "differences": [
@@ -69,6 +71,17 @@ def _model(model: Contender) -> dict[str, Any]:
         "failures": dict(model.failures),
         "spent": asdict(model.spent),
         "evaluation": as_json(model.evaluation),
+    }
+
+
+def _blind(comparison: Comparison) -> dict[str, Any]:
+    """The quality on the blind tiles alone."""
+    names = [each.name for each in comparison.whole]
+    return {
+        "tiles": len(comparison.tiles),
+        "blocks": comparison.blocks,
+        "models": [{"name": each.name, "f1": _bounds(each.figure("f1"))} for each in comparison.contenders],
+        "differences": [difference_as_json(comparison.difference(names[0], name)) for name in names[1:]],
     }
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from maploop.compare.spending import Spent, spent_on, training_cost_of, training_seconds_of
+from maploop.compare.truth_origin import TruthOrigin, blind_among, origin_of_truth
 from maploop.compare.wording import fixed
 from maploop.errors import InputError, NotFoundError
 from maploop.evaluate.answers import AnswerCounts, Answers, on_tiles
@@ -17,11 +18,11 @@ from maploop.evaluate.layers import Indices, Layer
 from maploop.evaluate.lines import join_lines
 from maploop.evaluate.matching import NOTHING, Rules
 from maploop.evaluate.metrics import SHARES, Detail, Evaluation, evaluate_in_detail, spread_over
-from maploop.evaluate.runs import load_answers, load_ground, load_truth, rules_of
+from maploop.evaluate.runs import Ground, load_answers, load_ground, load_truth, rules_of
 from maploop.imagery.tilemath import Tile
 from maploop.predict.models import ModelView, list_models, load_model
 from maploop.project import ProjectView
-from maploop.quality.intervals import Interval, Replicates, Support, draw_totals, plain_interval
+from maploop.quality.intervals import MIN_BLOCKS, Interval, Replicates, Support, draw_totals, plain_interval
 from maploop.quality.statistics import CONFIDENCE, Metric
 from maploop.vectors.geometry import GeometryType, area_m2, as_geometries
 
@@ -154,6 +155,8 @@ class Comparison:
     answered_share  of the finished tiles, the share that a model must have answered to be compared
     left_out        finished tiles about which some of those models could not be asked
     blocks          split blocks that the tiles lie in
+    origin          whose predictions the truth was made from, and how many tiles are blind
+    on_blind        the same on the blind tiles alone, where these are some of them and lie in enough blocks
     """
 
     project: str
@@ -167,6 +170,8 @@ class Comparison:
     answered_share: float = 0.9
     left_out: tuple[Tile, ...] = ()
     blocks: int = 0
+    origin: TruthOrigin = field(default_factory=TruthOrigin)
+    on_blind: "Comparison | None" = None
 
     @property
     def whole(self) -> tuple[Contender, ...]:
@@ -297,11 +302,11 @@ def compare_models(
         whole, common = [False] * len(whole), np.ones(len(ground.ids), dtype=np.bool_)
     compared = ground.only(common)
     truth = join_lines(load_truth(connection, project, compared), list(project.geometry_types.values()))
-    return Comparison(
+    comparison = Comparison(
         project=project.name,
         split=ground.split,
         tiles=tuple(compared.tiles),
-        km2=float(area_m2(as_geometries([tile.polygon for tile in compared.tiles])).sum() / 1e6),
+        km2=_km2(compared),
         classes=project.geometry_types,
         truth=truth,
         rules=rules,
@@ -329,7 +334,43 @@ def compare_models(
         answered_share=share,
         blocks=len(np.unique(compared.blocks)),
         left_out=tuple(tile for tile, kept in zip(ground.tiles, common.tolist(), strict=True) if not kept),
+        origin=origin_of_truth(connection, compared.ids.tolist()),
     )
+    shown = [each.only(common) for each in answers]
+    blind = np.isin(compared.ids, sorted(blind_among(connection, compared.ids.tolist())))
+    return replace(comparison, on_blind=_on_blind(project, comparison, compared, shown, blind))
+
+
+def _on_blind(
+    project: ProjectView, comparison: Comparison, ground: Ground, answers: Sequence[Answers], blind: NDArray[np.bool_]
+) -> Comparison | None:
+    """The same comparison on its blind tiles alone; None when these are all, or lie in too few blocks for intervals."""
+    only = ground.only(blind)
+    blocks = len(np.unique(only.blocks))
+    if blind.all() or blocks < MIN_BLOCKS:
+        return None
+    truth = on_tiles(comparison.truth, blind)
+    return replace(
+        comparison,
+        tiles=tuple(only.tiles),
+        km2=_km2(only),
+        truth=truth,
+        contenders=tuple(
+            replace(
+                each,
+                detail=_detail(project, truth, told.only(blind), comparison.rules, only.blocks),
+                failed=told.only(blind).failed,
+                answers=told.only(blind).counts,
+            )
+            for each, told in zip(comparison.contenders, answers, strict=True)
+        ),
+        blocks=blocks,
+        left_out=(),
+    )
+
+
+def _km2(ground: Ground) -> float:
+    return float(area_m2(as_geometries([tile.polygon for tile in ground.tiles])).sum() / 1e6)
 
 
 def _named(connection: Connection, project: ProjectView, name: str) -> tuple[ModelView, int | None]:

@@ -211,6 +211,7 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
     yield f"{assumptions.volume:,} tiles are to be mapped; an hour of review costs {assumptions.wage:,.2f} USD."
     yield _tiles_note(comparison)
     yield from _left_out_notes(comparison)
+    yield from truth_notes(comparison)
     yield (
         f"Two models are called about as good when their difference lies within {assumptions.margin:g} with its whole "
         "interval; a difference that is not shown is not called so."
@@ -234,6 +235,20 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
 
 def _interval_note() -> str:
     return "Intervals are 95 %, over tiles drawn again, the same for all models, and what timing people leaves open."
+
+
+def truth_notes(comparison: Comparison) -> Iterator[str]:
+    """Whose predictions the truth was made from, and the quality on blind tiles apart, where there are enough."""
+    yield from comparison.origin.sentences()
+    blind = comparison.on_blind
+    if blind is None:
+        return
+    where = f"On the {in_tiles(len(blind.tiles))} that are blind alone"
+    for each in blind.contenders:
+        yield f"{where}, {each.name} has F1 {each.figure('f1').text(percent=False)}."
+    for each in blind.whole[1:]:
+        difference = blind.difference(blind.whole[0].name, each.name)
+        yield f"{where}, {each.name} against {difference.first}: {difference.text()}."
 
 
 def _left_out_notes(comparison: Comparison) -> Iterator[str]:

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from sqlalchemy import update
 
+from db.models import Tile
 from maploop.cli import run
 from maploop.compare import evaluations
 from maploop.compare.gate import GateRule, hold_to
@@ -14,6 +16,7 @@ from maploop.compare.sidebyside import Comparison, Difference, compare_models
 from maploop.database import Database
 from maploop.errors import InputError, NotFoundError
 from maploop.project import change_settings
+from tests.builders import a_decision, a_prediction
 from tests.compare.ground import GUESSED, Town, compared
 from tests.evaluate.ground import box, line
 from tests.evaluate.test_runs import Town as Row
@@ -219,6 +222,35 @@ def test_a_model_that_answered_none_of_the_tiles_gets_no_verdict_but_the_command
     gate = hold_to(GateRule(), alone.contender("elsewhere"), None)
     assert not gate.passed
     assert "elsewhere may not take over: elsewhere answered 0 of 3 tiles" in gate.text()
+
+
+def test_a_comparison_says_whose_predictions_its_truth_was_made_from_and_measures_on_blind_tiles_apart(
+    town: Town,
+) -> None:
+    with town.database.write() as connection:
+        for place, verdict in ((80, "accept"), (81, "correct"), (82, "reject")):
+            roof = a_prediction(connection, town.project, town.tests[1], place, model="base")
+            a_decision(connection, town.project, town.tests[1], roof.feature_id, verdict, town.anna)
+    assert of_town(town, "base").origin.to_json() == {
+        "reviewed": {"base": 2}, "drawn": 48, "tiles": 12, "blind_tiles": 0
+    }  # fmt: skip
+    with town.database.write() as connection:
+        for column in range(0, 12, 2):
+            connection.execute(update(Tile).where(Tile.id == town.tests[column].id).values(blind=True))
+    comparison = of_town(town, "base", "tuned")
+    blind = comparison.on_blind
+    assert blind is not None
+    assert (len(blind.tiles), blind.blocks, blind.contender("tuned").evaluation.overall.fn) == (6, 6, 1)
+    notes = weigh(comparison, Assumptions(GUESSED)).notes
+    assert (
+        "Of 50 true features, 2 by reviewing predictions of base were made, 48 were drawn: truth made by reviewing "
+        "favours base."
+    ) in notes
+    assert "6 of 12 tiles are blind: annotated without any prediction shown." in notes
+    assert any(each.startswith("On the 6 tiles that are blind alone, tuned against base: +0.") for each in notes)
+    told = comparison_as_json(comparison)["blind"]
+    assert (told["tiles"], [each["name"] for each in told["models"]]) == (6, ["base", "tuned"])
+    assert told["differences"][0]["value"] == blind.difference("base", "tuned").value
 
 
 def test_models_are_compared_on_the_tiles_that_all_of_them_were_asked_about(database: Database) -> None:
