@@ -5,8 +5,8 @@ Lin et al. (2014), Microsoft COCO; `COCOeval.accumulate` of pycocotools: precisi
 
 * `max_detections`: COCO looks at the 100 best of a class in an image only, which a dense tile exceeds. Here all count,
   unless a number is given.
-* A class without truth has no average precision, as in COCO. Neither have predictions none of which has a score: they
-  have no ranking to judge.
+* A class without truth has no average precision, as in COCO. Neither have predictions none of which has a score, or
+  whose scores are all equal: they have no ranking to judge.
 
 A perfect answer may come out as 0.9999999999999998, as it does there.
 """
@@ -26,11 +26,23 @@ ROWS = 128  # sets of tiles at a time: what they take in memory
 _STEPS = 1000  # points of the ranking at which intervals look
 
 
-def precision_at_recalls(hits: NDArray[np.bool_], truths: int) -> NDArray[np.float64]:
-    """Interpolated precision, (thresholds, 101), from hits of predictions best first, (thresholds, n)."""
+def has_ranking(scores: NDArray[np.float64]) -> bool:
+    """Whether predictions can be ranked: not when all scores are equal, of several, or absent."""
+    known = scores[np.isfinite(scores)]
+    return len(known) > 0 and (len(scores) == 1 or len(np.unique(known)) > 1)
+
+
+def precision_at_recalls(
+    hits: NDArray[np.bool_], truths: int, ignored: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Interpolated precision, (thresholds, 101), from hits of predictions best first, (thresholds, n).
+
+    `ignored`, (thresholds, n): predictions that count neither way.
+    """
     found = np.cumsum(hits, axis=1, dtype=np.float64)
-    seen = np.arange(1, hits.shape[1] + 1, dtype=np.float64)
-    return _interpolated(found, seen[None], np.full(len(hits), float(truths)))
+    counted = np.ones_like(hits) if ignored is None else ~ignored
+    seen = np.cumsum(counted, axis=1, dtype=np.float64)
+    return _interpolated(found, seen, np.full(len(hits), float(truths)))
 
 
 def _interpolated(
@@ -61,13 +73,18 @@ def among_best(scope: Indices, most: int | None) -> NDArray[np.bool_]:
 
 
 def weighted_average_precisions(
-    hits: NDArray[np.bool_], tile: Indices, truths: NDArray[np.float64], weights: NDArray[np.uint8]
+    hits: NDArray[np.bool_],
+    tile: Indices,
+    truths: NDArray[np.float64],
+    weights: NDArray[np.uint8],
+    ignored: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Average precision of every weighting of tiles at each IoU threshold, (weightings, thresholds); nan without truth.
 
     hits        (thresholds, n) of predictions best first, whose tiles `tile` holds
     truths      of each tile
     weights     (weightings, tiles): how often each tile counts
+    ignored     (thresholds, n): predictions that count neither way
 
     The ranking is read at up to 1,000 places: enough for an interval, and far fewer than predictions.
     """
@@ -79,14 +96,18 @@ def weighted_average_precisions(
         ones = np.ones(int(chosen.sum()))
         return sparse.coo_array((ones, (step[chosen], tile[chosen])), (steps, len(truths))).tocsr()
 
-    everything, each_hit = by_step(np.ones(count, dtype=np.bool_)), [by_step(row) for row in hits]
+    counted = np.ones_like(hits) if ignored is None else ~ignored
+    same = bool((counted == counted[:1]).all())
+    each_seen, each_hit = [by_step(row) for row in (counted[:1] if same else counted)], [by_step(row) for row in hits]
     result = np.full((len(weights), thresholds), np.nan)
     for start in range(0, len(weights), ROWS):
         rows = slice(start, start + ROWS)
         drawn = np.ascontiguousarray(weights[rows].T, dtype=np.float64)
         total = truths @ drawn
-        seen = np.cumsum(everything @ drawn, axis=0).T
+        seen = [np.cumsum(each @ drawn, axis=0).T for each in each_seen]
         for threshold, hit in enumerate(each_hit):
-            precision = _interpolated(np.cumsum(hit @ drawn, axis=0).T, seen, np.maximum(total, 1))
+            precision = _interpolated(
+                np.cumsum(hit @ drawn, axis=0).T, seen[0 if same else threshold], np.maximum(total, 1)
+            )
             result[rows, threshold] = np.where(total > 0, precision.mean(axis=1), np.nan)
     return result

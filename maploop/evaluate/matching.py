@@ -64,6 +64,19 @@ class Outcome:
     prediction_within: NDArray[np.float64]
     truth_within: NDArray[np.float64]
 
+    def only(self, kept: NDArray[np.bool_]) -> "Outcome":
+        """How some of the predictions fared, which are numbered anew."""
+        number = np.cumsum(kept) - 1
+        return Outcome(
+            order=number[self.order[kept[self.order]]],
+            found=self.found[kept],
+            quality=self.quality[kept],
+            found_any=self.found_any[kept],
+            hits=self.hits[:, kept],
+            prediction_within=self.prediction_within[kept],
+            truth_within=self.truth_within,
+        )
+
 
 def best_first(scores: NDArray[np.float64], scope: Indices) -> Indices:
     """Indices by descending score; equal ones by scope, then as they come; without a score last."""

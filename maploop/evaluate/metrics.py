@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from maploop.evaluate.average_precision import (
     IOU_THRESHOLDS,
     among_best,
+    has_ranking,
     precision_at_recalls,
     weighted_average_precisions,
 )
@@ -27,6 +28,7 @@ from maploop.evaluate.counts import (
     size_limits,
     summed,
 )
+from maploop.evaluate.ignored import ignored_predictions
 from maploop.evaluate.layers import Indices, Layer
 from maploop.evaluate.lines import join_lines
 from maploop.evaluate.matching import NOTHING, Outcome, Rules, hold_against
@@ -166,6 +168,7 @@ def evaluate(
     failed: NDArray[np.bool_] | None = None,
     max_detections: int | None = None,
     blocks: Indices | None = None,
+    ignored: Layer | None = None,
 ) -> Evaluation:
     """Hold predictions against the truth, with lines joined on both sides; see `evaluate_in_detail`, `join_lines`."""
     types = list(classes.values())
@@ -179,6 +182,7 @@ def evaluate(
         failed=failed,
         max_detections=max_detections,
         blocks=blocks,
+        ignored=ignored,
     ).evaluation
 
 
@@ -193,6 +197,7 @@ def evaluate_in_detail(
     failed: NDArray[np.bool_] | None = None,
     max_detections: int | None = None,
     blocks: Indices | None = None,
+    ignored: Layer | None = None,
 ) -> Detail:
     """Hold predictions against the truth; lines count as they are, so join them first.
 
@@ -202,11 +207,19 @@ def evaluate_in_detail(
     max_detections      for average precision: of a class on a tile only so many best, 100 in COCO; None: all
     blocks              (tiles,): the split block of each tile, any numbers: what intervals are taken over; None: each
                         tile is a block of its own
+    ignored             regions where nobody knows the truth: predictions on them that stand for none count neither way
     """
     failed = np.zeros(tiles, dtype=np.bool_) if failed is None else failed
     predictions = predictions.only(~failed[predictions.tile])
     types = list(classes.values())
     outcome = hold_against(predictions, truth, types, rules, within_tiles=within_tiles)
+    ranking = _Ranking(predictions, outcome, np.zeros_like(outcome.hits))
+    if ignored is not None and len(ignored):
+        left_out, at_thresholds = ignored_predictions(
+            predictions, outcome, ignored, types, rules, within_tiles=within_tiles
+        )
+        ranking = _Ranking(predictions, outcome, at_thresholds)
+        predictions, outcome = predictions.only(~left_out), outcome.only(~left_out)
     folds = Folds(np.arange(tiles, dtype=np.int64) if blocks is None else blocks)
     scores: dict[str, Scores] = {}
     spreads: dict[str | None, Mapping[str, Replicates]] = {}
@@ -216,11 +229,9 @@ def evaluate_in_detail(
         counts = count(truth, predictions, outcome, index, geometry_type, tiles, failed)
         counted.append(counts)
         found, spreads[name] = _figures(counts, folds, rules)
-        ranked = bool(np.isfinite(predictions.scores[predictions.class_index == index]).any())
+        ranked = has_ranking(predictions.scores[predictions.class_index == index])
         if geometry_type == "polygon":
-            precision = _average_precision(
-                truth, predictions, outcome, index, folds, max_detections, within_tiles=within_tiles
-            )
+            precision = _average_precision(truth, ranking, index, folds, max_detections, within_tiles=within_tiles)
             precisions.append(precision)
             found |= precision.figures(folds)
             spreads[name] = {**spreads[name], **precision.spreads()}
@@ -232,7 +243,7 @@ def evaluate_in_detail(
         precision = _mean(precisions)
         found |= precision.figures(folds)
         spreads[None] = {**spreads[None], **precision.spreads()}
-    ranked = bool(np.isfinite(predictions.scores).any())
+    ranked = has_ranking(predictions.scores)
     evaluation = Evaluation(
         classes=scores,
         overall=_scores(None, total, found, folds, [], ranked=ranked),
@@ -403,28 +414,37 @@ class _AveragePrecision:
         }
 
 
+@dataclass(frozen=True)
+class _Ranking:
+    """What average precision is computed of: `ignored`, (10, n), count neither way at each IoU threshold."""
+
+    predictions: Layer
+    outcome: Outcome
+    ignored: NDArray[np.bool_]
+
+
 def _average_precision(
     truth: Layer,
-    predictions: Layer,
-    outcome: Outcome,
+    ranking: _Ranking,
     class_index: int,
     folds: Folds,
     max_detections: int | None,
     *,
     within_tiles: bool,
 ) -> _AveragePrecision:
+    predictions, outcome = ranking.predictions, ranking.outcome
     ranked = outcome.order[predictions.class_index[outcome.order] == class_index]
     scope = predictions.tile[ranked] if within_tiles else np.zeros(len(ranked), dtype=np.int64)
     ranked = ranked[among_best(scope, max_detections)]
     tile = truth.tile[truth.class_index == class_index]
     truths = np.bincount(tile, minlength=len(folds.block)).astype(np.float64)
     support = folds.support(truths + np.bincount(predictions.tile[ranked], minlength=len(folds.block)))
-    if not len(tile) or (len(ranked) and not np.isfinite(predictions.scores[ranked]).any()):
+    if not len(tile) or (len(ranked) and not has_ranking(predictions.scores[ranked])):
         return _AveragePrecision(None, np.full((folds.count, len(IOU_THRESHOLDS)), np.nan), support, len(tile))
-    hits = outcome.hits[:, ranked]
+    hits, ignored = outcome.hits[:, ranked], ranking.ignored[:, ranked]
     return _AveragePrecision(
-        precision_at_recalls(hits, len(tile)),
-        weighted_average_precisions(hits, predictions.tile[ranked], truths, folds.weights()),
+        precision_at_recalls(hits, len(tile), ignored),
+        weighted_average_precisions(hits, predictions.tile[ranked], truths, folds.weights(), ignored),
         support,
         len(tile),
     )

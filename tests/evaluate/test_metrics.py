@@ -35,7 +35,7 @@ def test_features_meet_on_their_tile_only() -> None:
 
 def test_without_tiles_a_pair_counts_where_the_truth_is() -> None:
     truth = [(box(1000 * tile, 0), "building", 0) for tile in range(4)]
-    predictions = [(box(0, 0), "building", tile, 0.9) for tile in range(4)]
+    predictions = [(box(0, 0), "building", tile, 0.9 - tile / 100) for tile in range(4)]
     scores = judged(truth, predictions, within_tiles=False).classes["building"]
     for metric in (scores.figures["recall"], scores.by_score[0].figures["recall"]):
         assert (metric.value, metric.blocks, metric.reason) == (1, 1, "one block")
