@@ -18,7 +18,7 @@ from maploop.evaluate.layers import Indices, Layer
 from maploop.evaluate.lines import join_lines
 from maploop.evaluate.matching import NOTHING, Rules
 from maploop.evaluate.metrics import SHARES, Detail, Evaluation, evaluate_in_detail, spread_over
-from maploop.evaluate.runs import Ground, load_answers, load_ground, load_truth, rules_of
+from maploop.evaluate.runs import Ground, load_answers, load_ground, load_truth, load_unsure, rules_of
 from maploop.imagery.tilemath import Tile
 from maploop.predict.models import ModelView, list_models, load_model
 from maploop.project import ProjectView
@@ -156,6 +156,7 @@ class Comparison:
     left_out        finished tiles about which some of those models could not be asked
     blocks          split blocks that the tiles lie in
     origin          whose predictions the truth was made from, and how many tiles are blind
+    unsure          features that somebody is unsure of: what is predicted there counts neither way
     on_blind        the same on the blind tiles alone, where these are some of them and lie in enough blocks
     """
 
@@ -172,6 +173,7 @@ class Comparison:
     blocks: int = 0
     origin: TruthOrigin = field(default_factory=TruthOrigin)
     on_blind: "Comparison | None" = None
+    unsure: Layer | None = None
 
     @property
     def whole(self) -> tuple[Contender, ...]:
@@ -302,6 +304,7 @@ def compare_models(
         whole, common = [False] * len(whole), np.ones(len(ground.ids), dtype=np.bool_)
     compared = ground.only(common)
     truth = join_lines(load_truth(connection, project, compared), list(project.geometry_types.values()))
+    unsure = load_unsure(connection, project, compared)
     comparison = Comparison(
         project=project.name,
         split=ground.split,
@@ -320,7 +323,7 @@ def compare_models(
                 dataset_id=model.dataset_id,
                 runs=tuple(told.runs),
                 prompt_hashes=tuple(told.prompt_hashes),
-                detail=_detail(project, truth, told.only(common), rules, compared.blocks),
+                detail=_detail(project, truth, told.only(common), rules, compared.blocks, unsure),
                 failed=told.only(common).failed,
                 failures=told.failures,
                 answers=told.counts,
@@ -335,6 +338,7 @@ def compare_models(
         blocks=len(np.unique(compared.blocks)),
         left_out=tuple(tile for tile, kept in zip(ground.tiles, common.tolist(), strict=True) if not kept),
         origin=origin_of_truth(connection, compared.ids.tolist()),
+        unsure=unsure,
     )
     shown = [each.only(common) for each in answers]
     blind = np.isin(compared.ids, sorted(blind_among(connection, compared.ids.tolist())))
@@ -350,6 +354,7 @@ def _on_blind(
     if blind.all() or blocks < MIN_BLOCKS:
         return None
     truth = on_tiles(comparison.truth, blind)
+    unsure = None if comparison.unsure is None else on_tiles(comparison.unsure, blind)
     return replace(
         comparison,
         tiles=tuple(only.tiles),
@@ -358,7 +363,7 @@ def _on_blind(
         contenders=tuple(
             replace(
                 each,
-                detail=_detail(project, truth, told.only(blind), comparison.rules, only.blocks),
+                detail=_detail(project, truth, told.only(blind), comparison.rules, only.blocks, unsure),
                 failed=told.only(blind).failed,
                 answers=told.only(blind).counts,
             )
@@ -366,6 +371,7 @@ def _on_blind(
         ),
         blocks=blocks,
         left_out=(),
+        unsure=unsure,
     )
 
 
@@ -383,7 +389,9 @@ def _named(connection: Connection, project: ProjectView, name: str) -> tuple[Mod
     return load_model(connection, project, name), None
 
 
-def _detail(project: ProjectView, truth: Layer, answers: Answers, rules: Rules, blocks: Indices) -> Detail:
+def _detail(
+    project: ProjectView, truth: Layer, answers: Answers, rules: Rules, blocks: Indices, unsure: Layer | None
+) -> Detail:
     """Evaluate a model on the tiles it was asked about; its columns are those of all tiles and all truth."""
     asked = answers.asked
     predictions = join_lines(answers.predictions, list(project.geometry_types.values()))
@@ -395,6 +403,7 @@ def _detail(project: ProjectView, truth: Layer, answers: Answers, rules: Rules, 
         rules,
         failed=answers.failed[asked],
         blocks=blocks[asked],
+        ignored=None if unsure is None else on_tiles(unsure, asked),
     )
     return detail if asked.all() else spread_over(detail, asked, asked[truth.tile])
 

@@ -9,7 +9,7 @@ from maploop.compare.gate import Gate
 from maploop.compare.judgement import Judgement
 from maploop.compare.sidebyside import Comparison, Contender
 from maploop.compare.spending import Speeds
-from maploop.compare.wording import fixed, usd
+from maploop.compare.wording import counted, fixed, usd
 from maploop.evaluate.runs import ask_command
 from maploop.prices import load_prices
 from maploop.quality.statistics import Metric
@@ -212,6 +212,12 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
     yield _tiles_note(comparison)
     yield from _left_out_notes(comparison)
     yield from truth_notes(comparison)
+    if comparison.unsure is not None and len(comparison.unsure):
+        features = counted(len(comparison.unsure), "feature")
+        yield f"Somebody is unsure of {features} on these tiles: what is predicted there counts neither way."
+    for each in comparison.contenders:
+        if each.predictions.scores.size > 1 and not each.evaluation.overall.by_score:
+            yield f"{each.name} has no ranking, as its scores are equal or absent: no AP, and no curve by score."
     yield (
         f"Two models are called about as good when their difference lies within {assumptions.margin:g} with its whole "
         "interval; a difference that is not shown is not called so."

@@ -29,6 +29,7 @@ __all__ = ["ExportCancelledError", "ExportReport", "check_request", "export", "f
 MANIFEST = "manifest.json"
 CARD = "card.md"
 NAMED_TILES = 5
+UNSURE = "somebody is unsure of a feature there"
 UNSEEN = "annotations_without_pixels"  # a fact of the manifest
 
 
@@ -107,6 +108,8 @@ def write_export(
     snapshot = dataset.snapshot()
     stays = _imagery_that_stays(database, snapshot, format)
     tiles, left_out, barred = _tiles(snapshot, format, with_images, wanted, stays)
+    if unsure := dataset.manifest.get("held_out"):
+        left_out = {**left_out, UNSURE: list(unsure)}
     with staged(target) as folder:
         job = Job(
             dataset_id=dataset.id,

@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -15,10 +15,11 @@ from db.bulk import in_lists
 from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models import Tile as TileRow
 from maploop.dataset.blocks import blocks_of
-from maploop.dataset.selection import ANNOTATED, chosen
+from maploop.dataset.selection import ANNOTATED, in_scope
 from maploop.dataset.split import Split
 from maploop.errors import ConflictError, InputError, NotFoundError
 from maploop.evaluate.answers import NO_RUN, Answers, States, TileState, basis_json, state_of
+from maploop.evaluate.ignored import ANY_CLASS
 from maploop.evaluate.layers import Indices, Layer, cut_layer
 from maploop.evaluate.matching import Rules
 from maploop.evaluate.metrics import Evaluation, evaluate
@@ -73,13 +74,13 @@ def evaluate_model(
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Hold what a model predicted against the annotations of a split -> the evaluation, and what it rests on.
 
-    Tiles that are complete or approved, with nothing unsure on them, count; features are cut at them. The model's
-    word on a tile is its newest run's, and on tiles that this one did not ask for, that of older runs which put the
-    same question to the model. Tiles that it could not be asked about are left out and counted by reason, never
-    taken for empty answers. With `run_id`, that run alone. A file of predictions is a run that was asked for every
-    tile, unless nothing in it lies on any of them. Features wholly on ground without pixels count on neither side.
-    With `tiles`, these instead of a split. Raises NotFoundError, InputError, ConflictError saying why there is
-    nothing.
+    Tiles that are complete or approved count; features are cut at them. Where somebody is unsure, nobody knows the
+    truth: what is predicted there counts neither way. The model's word on a tile is its newest run's, and on tiles that
+    this one did not ask for, that of older runs which put the same question to the model. Tiles that it could not be
+    asked about are left out and counted by reason, never taken for empty answers. With `run_id`, that run alone. A file
+    of predictions is a run that was asked for every tile, unless nothing in it lies on any of them. Features wholly on
+    ground without pixels count on neither side. With `tiles`, these instead of a split. Raises NotFoundError,
+    InputError, ConflictError saying why there is nothing.
     """
     ground = load_ground(connection, project, split, tiles)
     answers = load_answers(connection, project, ground, model_name, run_id)
@@ -90,6 +91,7 @@ def evaluate_model(
     ground, answers = ground.only(asked), answers.only(asked)
     truth = load_truth(connection, project, ground, bare=True)
     seen = on_pixels(connection, ground, truth)
+    unsure = load_unsure(connection, project, ground)
     evaluation = evaluate(
         truth.only(seen),
         answers.predictions,
@@ -98,6 +100,7 @@ def evaluate_model(
         rules,
         failed=answers.failed,
         blocks=ground.blocks,
+        ignored=unsure,
     )
     return evaluation, {
         "project": project.name,
@@ -109,6 +112,7 @@ def evaluate_model(
         **basis_json(counts),
         "failures": answers.failures,
         "truth_without_pixels": int((~seen).sum()),
+        "unsure": len(unsure),
     }
 
 
@@ -127,7 +131,7 @@ def load_ground(
     if split not in get_args(Split):
         msg = f"{split!r} is not a split: use {', '.join(get_args(Split))}."
         raise InputError(msg)
-    query = select(TileRow.id, TileRow.x, TileRow.y).where(chosen(project, "complete"), TileRow.z == project.zoom)
+    query = select(TileRow.id, TileRow.x, TileRow.y).where(in_scope(project, "complete"), TileRow.z == project.zoom)
     rows = connection.execute(
         (query if tiles else query.where(TileRow.split == split)).order_by(TileRow.x, TileRow.y)
     ).all()
@@ -248,10 +252,22 @@ def _of_ground(connection: Connection, ground: Ground, condition: ColumnElement[
 
 def load_truth(connection: Connection, project: ProjectView, ground: Ground, *, bare: bool = False) -> Layer:
     """The annotations of the ground, cut at its tiles; those wholly on ground without pixels only when `bare`."""
-    on_ground = chosen(project, "complete") & TileRow.x.between(ground.tiles[0].x, ground.tiles[-1].x)
+    layer = _features(connection, project, ground, ANNOTATED)
+    return layer if bare else layer.only(on_pixels(connection, ground, layer))
+
+
+def load_unsure(connection: Connection, project: ProjectView, ground: Ground) -> Layer:
+    """The features that somebody is unsure of, cut at the tiles of the ground: ignore regions, for any class."""
+    layer = _features(connection, project, ground, ("unsure",))
+    return replace(layer, class_index=np.full(len(layer), ANY_CLASS, dtype=np.int64))
+
+
+def _features(connection: Connection, project: ProjectView, ground: Ground, verdicts: Sequence[str]) -> Layer:
+    """The features of the ground with one of some verdicts, cut at its tiles."""
+    on_ground = in_scope(project, "complete") & TileRow.x.between(ground.tiles[0].x, ground.tiles[-1].x)
     if ground.split:
         on_ground &= TileRow.split == ground.split
-    features = (Feature.verdict.in_(ANNOTATED), Feature.withdrawn.is_(False))
+    features = (Feature.verdict.in_(verdicts), Feature.withdrawn.is_(False))
     placed = connection.execute(
         select(TileFeature.tile_id, TileFeature.feature_id)
         .join(TileRow, TileRow.id == TileFeature.tile_id)
@@ -273,7 +289,7 @@ def load_truth(connection: Connection, project: ProjectView, ground: Ground, *, 
         .order_by(Feature.id)
     ).all()
     ids = np.array([row.id for row in rows], dtype=np.int64)
-    layer = cut_layer(
+    return cut_layer(
         as_geometries(shapely.from_wkb([row.geometry for row in rows])),
         _class_indices(project, [row.class_id for row in rows]),
         None,
@@ -281,7 +297,6 @@ def load_truth(connection: Connection, project: ProjectView, ground: Ground, *, 
         _places(ground, pairs[:, 0]),
         ground.tiles,
     )
-    return layer if bare else layer.only(on_pixels(connection, ground, layer))
 
 
 def on_pixels(connection: Connection, ground: Ground, layer: Layer) -> NDArray[np.bool_]:

@@ -1,5 +1,7 @@
 """Freezing: what goes in, what stays out and why, and an id that stands for the bytes."""
 
+from pathlib import Path
+
 import pytest
 from shapely.geometry import box
 from sqlalchemy import func, select, update
@@ -8,6 +10,7 @@ from db.engine import Database
 from db.models import Annotator, Dataset, Feature, FeatureClass, Imagery
 from db.models import Tile as TileRow
 from maploop.dataset.datasets import DatasetView, freeze, list_datasets, load_dataset
+from maploop.dataset.export import export
 from maploop.dataset.snapshot import Snapshot
 from maploop.errors import ConflictError, DatabaseError, InputError, NotFoundError
 from maploop.imagery.tilemath import Tile
@@ -66,10 +69,14 @@ def test_an_undecided_prediction_on_a_finished_tile_changes_nothing_but_is_told(
     assert after.manifest["classes"]["building"]["total"] == before.manifest["classes"]["building"]["total"] + 1
 
 
-def test_tiles_with_an_unsure_feature_are_held_out_by_name(ground: Ground) -> None:
+def test_tiles_with_an_unsure_feature_are_held_out_by_name(ground: Ground, tmp_path: Path) -> None:
     ground.feature("building", on_tile(1, box(400, 10, 440, 50)), "unsure")
     dataset = frozen(ground)
-    assert dataset.manifest["held_out"] == [f"19/{FIRST.x + 1}/{FIRST.y}"]
+    held = [f"19/{FIRST.x + 1}/{FIRST.y}"]
+    assert dataset.manifest["held_out"] == held
+    report = export(ground.database, dataset.id, "geojson", tmp_path / "unsure")
+    assert report.left_out["somebody is unsure of a feature there"] == held
+    assert any("left out, somebody is unsure of a feature there" in note for note in report.notes)
     assert dataset.manifest["tiles"]["total"] == 3
 
 

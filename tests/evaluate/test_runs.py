@@ -277,14 +277,14 @@ def test_bad_input_is_one_line(
     assert told in line
 
 
-def test_tiles_with_something_unsure_do_not_count(town: Town) -> None:
-    town.predict(town.tests[0], 0)
-    town.predict(town.tests[1], 9)
+def test_what_is_predicted_where_somebody_is_unsure_counts_neither_way(town: Town) -> None:
+    for place in (7, 0, 9):
+        town.predict(town.tests[0], place)
     with town.database.write() as connection:
         feature = connection.execute(select(Prediction.feature_id).order_by(Prediction.id)).scalars().first()
         connection.execute(update(Feature).where(Feature.id == feature).values(verdict="unsure"))
-    evaluation, _ = town.evaluate()
-    assert (evaluation.tiles, numbers(evaluation)) == (2, (0, 1, 4))
+    evaluation, basis = town.evaluate()
+    assert (evaluation.tiles, numbers(evaluation), basis["unsure"]) == (3, (1, 1, 5), 1)
 
 
 def test_what_lies_on_ground_without_pixels_is_neither_true_nor_false(town: Town) -> None:
