@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from maploop.api.annotator import ASSETS, STATIC, TabAnnotator
 from maploop.api.request_check import LOOPBACK, RequestCheck
+from maploop.api.uploads import UploadsToDisk
 from maploop.database import open_database
 from maploop.sample.seed import start_sample
 from maploop.settings import get_settings, hand_down_secrets
@@ -39,6 +40,11 @@ def allowed_hosts() -> Sequence[str]:
     return st.get_option("server.allowedHosts") or LOOPBACK
 
 
+def most_upload_bytes() -> int:
+    """How large an uploaded file may be."""
+    return int(st.get_option("server.maxUploadSize")) << 20
+
+
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     """Bring the database up to date before the first page; the rest is made, and gone on with, in the background."""
@@ -61,5 +67,9 @@ app = st.App(
     "pages/shell.py",
     lifespan=lifespan,
     routes=[*routes(), Mount(ASSETS, StaticFiles(directory=STATIC))],
-    middleware=[Middleware(RequestCheck, allowed_hosts=allowed_hosts), Middleware(TabAnnotator)],
+    middleware=[
+        Middleware(RequestCheck, allowed_hosts=allowed_hosts),
+        Middleware(TabAnnotator),
+        Middleware(UploadsToDisk, most_bytes=most_upload_bytes),
+    ],
 )

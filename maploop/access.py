@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadData, BadSignature, URLSafeSerializer, URLSafeTimedSerializer
 
 from maploop.errors import AccessError
 from maploop.settings import get_settings
@@ -91,3 +91,17 @@ def _signed(folder: Path, scope: Scope, token: str) -> tuple[Grant, float]:
     """Grant and time of a token whose signature holds: every decision of an hour comes with the same one."""
     (annotator_id, project_id), issued_at = _serializer(folder, scope).loads(token, return_timestamp=True)
     return Grant(annotator_id=annotator_id, project_id=project_id), issued_at.timestamp()
+
+
+def seal_receipt(name: str) -> str:
+    """The name of an upload, signed: a page that holds it may read that file."""
+    return URLSafeSerializer(_signing_key(get_settings().data_folder), salt="maploop.upload").dumps(name)
+
+
+def open_receipt(receipt: bytes) -> str | None:
+    """The name that a receipt of this installation was sealed for; None for anything else."""
+    try:
+        name = URLSafeSerializer(_signing_key(get_settings().data_folder), salt="maploop.upload").loads(receipt)
+    except BadData:
+        return None
+    return str(name)

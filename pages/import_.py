@@ -1,8 +1,8 @@
 """Import: a new project, imagery, predictions, known truth, the area; and what was imported, to take it back."""
 
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import streamlit as st
 from shapely.geometry.base import BaseGeometry
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from maploop.api.uploads import place_upload
 from maploop.cli_output import counts_of, pixels_of
 from maploop.database import open_database
 from maploop.errors import MaploopError
@@ -19,6 +20,7 @@ from maploop.imagery.uploads import file_name, kept
 from maploop.predict.file import import_predictions
 from maploop.project import create_project, parse_class
 from maploop.review.truth import import_annotations
+from maploop.settings import get_settings
 from maploop.vectors.area import read_area
 from pages.acts import show_error, show_notice
 from pages.common import Context, choose_context, heading, heading_without_project
@@ -108,7 +110,7 @@ def ask_imagery(found: Context) -> None:
         if st.form_submit_button("Import imagery", type="primary", key="import_imagery"):
 
             def work(progress: Callable[[str], None]) -> dict[str, Any]:
-                with kept(upload.name, upload.getbuffer()) if upload else nullcontext(location) as source:
+                with kept_imagery(upload) if upload else nullcontext(location) as source:
                     return register_imagery(
                         found.database,
                         found.project,
@@ -177,7 +179,7 @@ def ask_features(found: Context, what: str) -> None:
         }
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / file_name(upload.name)
-            path.write_bytes(upload.getbuffer())
+            place_upload(upload.getbuffer(), path)
             if what == "predictions":
                 show_report(
                     lambda progress: import_predictions(
@@ -209,10 +211,22 @@ def ask_features(found: Context, what: str) -> None:
                 )
 
 
+@contextmanager
+def kept_imagery(upload: UploadedFile) -> Iterator[Path]:
+    """Uploaded imagery in the data folder, for as long as it is imported and, when that succeeds, for good."""
+    folder = get_settings().data_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=folder) as there:
+        path = Path(there) / file_name(upload.name)
+        place_upload(upload.getbuffer(), path)
+        with kept(upload.name, path) as source:
+            yield source
+
+
 def kept_area(upload: UploadedFile, folder: Path) -> BaseGeometry:
     """The area in an uploaded file. Raises VectorError."""
     path = folder / f"area-{file_name(upload.name)}"
-    path.write_bytes(upload.getbuffer())
+    place_upload(upload.getbuffer(), path)
     return read_area(path)
 
 

@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 from streamlit_folium import st_folium
 
+from maploop.api.uploads import place_upload
 from maploop.coverage import area_and_coverage
 from maploop.errors import InputError, MaploopError
 from maploop.imagery.register_area import import_area
@@ -97,6 +98,6 @@ def _chosen(upload: UploadedFile | None, drawings: list[Any], folder: Path) -> t
         raise InputError(msg)
     if upload is not None:
         path = folder / file_name(upload.name)
-        path.write_bytes(upload.getbuffer())
+        place_upload(upload.getbuffer(), path)
         return read_area(path), upload.name
     return area_of_drawings(drawings), "drawn on the map"

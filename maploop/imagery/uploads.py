@@ -18,16 +18,21 @@ def file_name(told: str) -> str:
 
 
 @contextmanager
-def kept(name: str, content: memoryview | bytes) -> Iterator[Path]:
+def kept(name: str, upload: Path) -> Iterator[Path]:
     """A file in the data folder, whole, never in another's place; gone again when what is done with it fails."""
-    digest = hashlib.sha256(content).hexdigest()[:16]
+    with upload.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     folder = get_settings().imagery_folder.resolve() / digest
     target = folder / file_name(name)
     was_there = target.exists()
     if not was_there:
         folder.mkdir(parents=True, exist_ok=True)
         draft = target.with_suffix(".part")
-        draft.write_bytes(content)
+        draft.unlink(missing_ok=True)
+        try:
+            draft.hardlink_to(upload)
+        except OSError:  # another file system
+            shutil.copyfile(upload, draft)
         draft.replace(target)
     try:
         yield target
