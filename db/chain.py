@@ -65,14 +65,16 @@ def link_new(connection: Connection, marks: Marks) -> None:
     is_sqlite = connection.dialect.name == "sqlite"
     if is_sqlite and marks_of(connection) == marks:
         return
-    where = " WHERE entry.seq > {} " + ("" if is_sqlite else _IN_PROGRESS) + " ORDER BY entry.seq"
-    found = [
-        (kind, row)
-        for kind, mark in zip(CHAINED, marks, strict=True)
-        for row in _rows(connection, kind, where.format(int(mark)))
-    ]
-    if found:
-        _append(connection, found)
+    head: Head | None = None
+    for kind, mark in zip(CHAINED, marks, strict=True):
+        last, is_more = mark, True
+        while is_more:  # in parts: an import adds hundreds of thousands
+            where = f" WHERE entry.seq > {int(last)} " + ("" if is_sqlite else _IN_PROGRESS)
+            part = [(kind, row) for row in _rows(connection, kind, f"{where} ORDER BY entry.seq LIMIT {_PART}")]
+            is_more = len(part) == _PART
+            if part:
+                head = _append(connection, part, head)
+                last = part[-1][1]["seq"]
 
 
 def link_all(connection: Connection) -> None:
@@ -81,11 +83,12 @@ def link_all(connection: Connection) -> None:
     for kind in CHAINED:
         rows = connection.exec_driver_sql(f"SELECT stored_at, seq FROM {kind} ORDER BY seq")  # noqa: S608  own names
         marks += [(row[0], kind, row[1]) for row in rows]
+    head: Head | None = None
     marks.sort(key=lambda mark: (str(mark[0]), mark[1], mark[2]))
     for start in range(0, len(marks), _PART):
         part = [(kind, seq) for _, kind, seq in marks[start : start + _PART]]
         rows_of = _rows_named(connection, part)
-        _append(connection, [(kind, rows_of[kind, seq]) for kind, seq in part])
+        head = _append(connection, [(kind, rows_of[kind, seq]) for kind, seq in part], head)
 
 
 def head_of(connection: Connection) -> Head:
@@ -159,11 +162,13 @@ def _query(connection: Connection, statement: str) -> Any:
     return cursor
 
 
-def _append(connection: Connection, rows: list[tuple[str, dict[str, Any]]]) -> None:
+def _append(connection: Connection, rows: list[tuple[str, dict[str, Any]]], head: Head | None) -> Head:
+    """Link rows behind `head`, or behind the end of the chain, which nobody else appends to from then on."""
     is_sqlite = connection.dialect.name == "sqlite"
-    if not is_sqlite:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    head = head_of(connection)
+    if head is None:
+        if not is_sqlite:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        head = head_of(connection)
     links = []
     for kind, row in rows:
         head = Head(head.position + 1, _digest(head.digest, kind, row))
@@ -171,6 +176,7 @@ def _append(connection: Connection, rows: list[tuple[str, dict[str, Any]]]) -> N
     marks = "?, ?, ?, ?" if is_sqlite else "%s, %s, %s, %s"
     statement = f"INSERT INTO chain_link (position, kind, seq, digest) VALUES ({marks})"  # noqa: S608  question marks
     connection.connection.cursor().executemany(statement, links)
+    return head
 
 
 def _digest(before: bytes, kind: str, row: dict[str, Any]) -> bytes:

@@ -86,6 +86,16 @@ def test_what_is_taken_back_leaves_no_link(history: Database) -> None:
     assert broken(history) is None
 
 
+def test_what_is_added_in_bulk_is_linked_in_parts(history: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "_PART", 3)
+    with history.write() as connection:
+        decide(connection, 6)
+        finish(connection)
+        decide(connection, 1)
+    assert links(history) == 15
+    assert broken(history) is None
+
+
 @pytest.mark.parametrize(
     ("change", "table", "seq", "reason"),
     [
