@@ -33,10 +33,13 @@ def describe_address(text: str, *, max_zoom: int | None = None) -> SourceInfo:
         raise ImageryError(msg)
     deepest = DEFAULT_MAX_ZOOM if max_zoom is None else max_zoom
     if "{bbox" in lowered:
-        return describe_wms(re.sub(r"&?bbox=\{[^}]*\}", "", text, flags=re.IGNORECASE))
-    if "{" in text:
+        text = re.sub(r"&?bbox=\{[^}]*\}", "", text, flags=re.IGNORECASE)
+    elif "{" in text:
         return describe_xyz(text, max_zoom=deepest)
-    if "layers=" in lowered or "service=wms" in lowered:
+    if "{bbox" in lowered or "layers=" in lowered or "service=wms" in lowered:
+        if max_zoom is not None:
+            msg = f"{public_name(text)!r} is a WMS, which draws every zoom: leave the deepest zoom out."
+            raise ImageryError(msg)
         return describe_wms(text)
     if _ARCGIS.search(urlsplit(text).path):
         parts = urlsplit(text)

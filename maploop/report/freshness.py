@@ -18,7 +18,7 @@ def stamp_of(
     """Something that differs whenever a comparison of these models on these tiles may come out differently.
 
     It is made of the newest decision on a feature of the tiles, the newest act about one, the models' newest runs and
-    what moved in them, and the project's rules; work on other tiles leaves it as it is.
+    what moved in them, what the tiles lack in pixels, and the project's rules; work on other tiles leaves it as it is.
     """
     models = {*names, *(name.rpartition("@")[0] for name in names)}  # NAME@RUN is one run of a model
     where = TileRow.quadkey.in_([tile.quadkey for tile in tiles]) if tiles else TileRow.split == split
@@ -38,10 +38,14 @@ def stamp_of(
         .join(Model, Model.id == Run.model_id)
         .where(Model.project_id == project.id, Model.name.in_(sorted(models)))
     )
+    bare = select(func.count(), func.sum(TileRow.pixel_share)).where(
+        TileRow.project_id == project.id, where, TileRow.pixel_share < 1
+    )
     return (
         project.id,
         project.settings.model_dump_json(),
         connection.execute(decided).scalar(),
         connection.execute(acted).scalar(),
         *connection.execute(ran).one(),
+        *connection.execute(bare).one(),
     )

@@ -210,6 +210,14 @@ def test_a_wms_is_asked_for_a_picture_format_that_it_offers(
         register_imagery(sqlite_database, project, f"{server.url}/other?service=WMS", bounds=BOUNDS)
 
 
+def test_a_wms_as_an_editor_lists_it_is_read(server: Server) -> None:
+    server.answer = always(200, "text/xml", capabilities("EPSG:3857"))
+    listed = f"wms:{server.url}/ows?LAYERS=ortho&SRS={{proj}}&WIDTH={{width}}&HEIGHT={{height}}&BBOX={{bbox}}"
+    assert describe(listed).location.startswith(f"{server.url}/ows?VERSION=1.3.0&LAYERS=ortho")
+    with pytest.raises(ImageryError, match="draws every zoom"):
+        describe(listed, max_zoom=19)
+
+
 def test_a_bare_wms_address_lists_its_layers(server: Server) -> None:
     server.answer = always(200, "text/xml", capabilities("EPSG:3857", layers="ortho streets"))
     with pytest.raises(ImageryError, match="needs a layer: add LAYERS= with one of ortho, streets"):

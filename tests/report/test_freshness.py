@@ -33,7 +33,7 @@ def test_work_elsewhere_leaves_the_stamp_as_it_is(town: Town) -> None:
     assert stamp(town) == before
 
 
-@pytest.mark.parametrize("what", ["decision", "event", "run", "rule"])
+@pytest.mark.parametrize("what", ["decision", "event", "run", "pixels", "rule"])
 def test_what_may_change_the_outcome_changes_the_stamp(town: Town, what: str) -> None:
     before = stamp(town)
     with town.database.write() as connection:
@@ -45,6 +45,8 @@ def test_what_may_change_the_outcome_changes_the_stamp(town: Town, what: str) ->
             a_tile_event(connection, tile, "return", town.anna)
         elif what == "run":
             connection.exec_driver_sql("UPDATE run SET seconds = seconds + 1")
+        elif what == "pixels":
+            connection.exec_driver_sql(f"UPDATE tile SET pixel_share = 0.5 WHERE id = {tile.id}")
         else:
             town.project = change_settings(connection, town.project, iou_threshold=0.6)
     assert stamp(town) != before
