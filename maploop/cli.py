@@ -21,6 +21,7 @@ from maploop.cli_models import model_app
 from maploop.cli_options import AsJson, ProjectName, Url
 from maploop.cli_output import fail, progress, say_export, say_import, say_json, say_status
 from maploop.cli_predict import predict
+from maploop.cli_project import set_settings, show
 from maploop.cli_store import backup, restore, upgrade, verify
 from maploop.cli_threshold import threshold_app
 from maploop.cli_tuning import tune, tuning_app
@@ -45,6 +46,8 @@ import_app = typer.Typer(
     help="Imagery, predictions, known truth and the area; what was imported, and taking it back.", rich_markup_mode=None
 )
 app.add_typer(project_app, name="project")
+project_app.command("set")(set_settings)
+project_app.command("show")(show)
 app.add_typer(import_app, name="import")
 import_app.command("area")(import_area)
 import_app.command("list")(list_of_imports)

@@ -27,6 +27,7 @@ from pages.common import Context, choose_context, heading, heading_without_proje
 from pages.import_area import ask_area
 from pages.import_record import show_imports
 from pages.links import plain
+from pages.split import show_split
 
 VECTOR_TYPES = ["geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"]
 IMAGERY_TYPES = ["tif", "tiff"]
@@ -296,3 +297,5 @@ with new_project:
         ask_project()
     except MaploopError as error:
         show_error(error)
+if found:
+    show_split(found)

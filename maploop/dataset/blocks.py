@@ -19,6 +19,7 @@ from maploop.dataset.split import LARGEST_OFFSET, SPLITS, Split, assign, offset_
 from maploop.errors import ConflictError
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView, change_settings
+from maploop.quality.intervals import MIN_BLOCKS
 
 LEGACY_OFFSET = 2  # of tiles that have no row of a block
 
@@ -70,6 +71,43 @@ def split_sides(connection: Connection, project: ProjectView) -> list[SplitSide]
         SplitSide(side, wish, tiles.get(side, 0), blocks[side])
         for side, wish in wished_shares(project.settings).items()
     ]
+
+
+@dataclass(frozen=True)
+class BlockView:
+    """A block as it is shown: its square, its side, and how many tiles of it count."""
+
+    address: Tile
+    split: Split
+    tiles: int
+
+
+def list_blocks(connection: Connection, project: ProjectView) -> list[BlockView]:
+    """All blocks in which tiles count, by place."""
+    blocks = _load(connection, project)
+    known = _Known(blocks)
+    counts: Counter[Tile] = Counter()
+    for x, y in connection.execute(select(TileRow.x, TileRow.y).where(_counting(project))):
+        block = known.over(Tile(project.zoom, x, y))
+        if block is not None:
+            counts[block] += 1
+    return [BlockView(block, blocks[block], counts[block]) for block in sorted(counts, key=lambda each: each.quadkey)]
+
+
+def split_warning(project: ProjectView, sides: Sequence[SplitSide]) -> str:
+    """Where the test side has too few blocks for any claim, or another side no tile, that and a remedy; else empty."""
+    if not sum(each.tiles for each in sides):
+        return ""
+    lacking = [each.name for each in sides if each.wish > 0 and not each.tiles]
+    test = next(each for each in sides if each.name == "test")
+    needed = project.settings.promotion_blocks
+    if lacking and lacking != ["test"]:
+        return f"No tile is in {' or '.join(lacking)}: import more imagery, or change the shares."
+    if test.blocks >= needed:
+        return ""
+    blocks = "1 block" if test.blocks == 1 else f"{test.blocks} blocks"
+    told = "gives no interval" if test.blocks < MIN_BLOCKS else "is too few to promote a model"
+    return f"The test side has {blocks}, which {told}: {needed} are needed. Import more imagery, or raise test_share."
 
 
 def may_split_anew(connection: Connection, project: ProjectView) -> bool:
