@@ -50,7 +50,8 @@ def _latest_decision(connection: Connection, project_id: int, annotator_id: int)
             Decision.annotator_id == annotator_id,
             Decision.audit_id.is_(None),
             Decision.rule_id.is_(None),
-            Decision.made_at != Decision.stored_at,  # equal for what is stored in bulk
+            Decision.import_id.is_(None),
+            Decision.made_at != Decision.stored_at,  # equal for what came from a file, before imports were on record
             Feature.decision_id == Decision.id,
         )
         .order_by(Decision.seq.desc(), case((Tile.id == Decision.tile_id, 0), else_=1))  # it may have moved on since

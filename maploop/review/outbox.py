@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from db.conditions import undecided
 from db.errors import DatabaseError
 from db.models import Audit, AuditSample, Claim, Decision, Feature, Tile, TileEvent, TileFeature
+from db.savepoint import savepoint
 from db.types import utc_now
 from maploop.errors import ClaimError, ConflictError, InputError, MaploopError, NotFoundError
 from maploop.imagery.tilemath import parse_tile
@@ -105,7 +106,7 @@ class _Outbox:
             return
         try:
             desk = self._desk(entry.tile)
-            with self.connection.begin_nested():
+            with savepoint(self.connection):
                 if isinstance(entry, DecisionEntry):
                     self._decide(desk, entry)
                 else:

@@ -101,3 +101,22 @@ def test_a_tile_that_a_model_found_empty_is_finished_without_a_question(app_serv
     assert "0 features · all decided" in review.text(".maploop-count")
     review.finish()
     review.until(lambda: ground.statuses() == ["complete"], "the tile to be done")
+
+
+def test_imagery_whose_token_ran_out_comes_with_a_new_one_by_itself(
+    app_server: AppServer, ground: Ground, page: Page
+) -> None:
+    asked: list[str] = []
+
+    def expire(route: Route) -> None:
+        token = route.request.url.split("token=")[1]
+        asked.append(token)
+        if token == asked[0]:
+            route.fulfill(status=401, body='{"error": "The token has expired."}', content_type="application/json")
+        else:
+            route.continue_()
+
+    page.route("**/tiles/**", expire)
+    review = ReviewMap(page, app_server.url).open("?order=place")
+    review.until(lambda: review.data["imagery"] == "shown", "the imagery")
+    assert len(set(asked)) > 1

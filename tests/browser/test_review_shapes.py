@@ -236,3 +236,17 @@ def test_a_drawing_outside_the_tile_is_refused_where_it_is_drawn(review: ReviewM
     review.click(0.1, 0.5)
     review.until_saved()
     assert ground.verdicts() == ["add", "add"]
+
+
+def test_a_tile_with_an_unfinished_drawing_is_not_given_away(
+    review: ReviewMap, ground: Ground, app_server: AppServer
+) -> None:
+    review.press("n")
+    review.click(0.3, 0.3)
+    review.click(0.5, 0.3)
+    review.page.get_by_role("link", name="Quality").click()
+    review.page.get_by_role("heading", name="Quality").wait_for()
+    review.page.get_by_role("link", name="Review").click()
+    review.await_tile()
+    assert review.data["tile"] == str(ground.tiles[0])
+    assert "Adding building" in review.text(".maploop-hint")

@@ -67,6 +67,13 @@ export class Api {
     return this.renewing;
   }
 
+  /** Get a token that holds: renewed, or else from the page. */
+  async freshen() {
+    const before = this.token;
+    await this.renew();
+    if (this.token === before) await this.#newToken();
+  }
+
   /** The token no longer holds: only the page can give another. True when it did. */
   #newToken() {
     const answered = new Promise((resolve) => {

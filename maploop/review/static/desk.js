@@ -16,7 +16,7 @@ export class Desk {
    * @param {import("./view.js").View} view
    * @param {string} owner
    * @param {{show: (tile: TileUnderReview, how: object) => void, cover: (content: object | null) => void,
-   *          ahead: (address: string) => void, say: (text: string) => void, progress: (progress: import("./types.js").Progress) => void, clearFilter: () => void,
+   *          ahead: (address: string) => void, say: (text: string) => void, isUnfinished: (tile: TileUnderReview) => boolean, progress: (progress: import("./types.js").Progress) => void, clearFilter: () => void,
    *          visit: (page: "import" | "quality") => void}} tell
    */
   constructor(api, outbox, view, owner, tell) {
@@ -119,7 +119,7 @@ export class Desk {
   giveBack({ all = false } = {}) {
     const pending = new Set(this.outbox.tiles);
     const unused = [...this.waiting.map((each) => each.tile), ...(all && this.tile ? [this.tile] : [])];
-    const isFree = (tile) => tile.audit === null && !tile.touched.size && !pending.has(tile.address) && !tile.deck.claim.wasHeld;
+    const isFree = (tile) => tile.audit === null && !tile.touched.size && !pending.has(tile.address) && !tile.deck.claim.wasHeld && !this.tell.isUnfinished(tile);
     const addresses = unused.filter(isFree);
     this.waiting = [];
     for (const tile of unused) if (tile !== this.tile) this.#unlock(tile.address);

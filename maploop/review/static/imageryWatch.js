@@ -1,5 +1,6 @@
 /** Whether the pixels of the tile under review are there: shown, on their way, or not coming, and then why. */
 
+const RENEW_MS = 30_000; // a token is renewed no more often than this
 const PATIENCE_MS = 4000; // pixels that are not there by then count as not coming
 
 /** @typedef {{kind: "shown" | "coming" | "missing", text: string}} ImageryState  `text`: why it is missing */
@@ -7,12 +8,13 @@ const PATIENCE_MS = 4000; // pixels that are not there by then count as not comi
 export class ImageryWatch {
   /**
    * @param {import("./view.js").View} view
-   * @param {{changed: () => void, renewToken: () => void}} tell
+   * @param {{changed: () => void, renewToken: () => Promise<void>}} tell
    */
   constructor(view, tell) {
     Object.assign(this, { view, tell });
     /** @type {import("./types.js").Deck | null} */
     this.deck = null;
+    this.renewedAt = -Infinity;
     view.store.isAskedFor = (key) => this.#isOfTile(key);
     view.store.changed = (key) => this.#isOfTile(key) && this.#look();
     window.addEventListener("online", () => this.state.kind === "missing" && this.retry());
@@ -39,9 +41,12 @@ export class ImageryWatch {
     return isLate ? { kind: "missing", text: "It has not come yet." } : { kind: "coming", text: "" };
   }
 
-  /** Ask for the pixels again. */
-  retry() {
-    if (this.view.store.isRefusedToken) this.tell.renewToken();
+  /** Ask for the pixels again, with a token that holds. */
+  async retry() {
+    if (this.view.store.isRefusedToken) {
+      this.renewedAt = performance.now();
+      await this.tell.renewToken();
+    }
     this.since = performance.now();
     this.view.reloadImagery();
     this.watch(this.deck);
@@ -49,6 +54,10 @@ export class ImageryWatch {
 
   #look() {
     const { state } = this;
+    if (state.kind === "missing" && this.view.store.isRefusedToken && performance.now() - this.renewedAt > RENEW_MS) {
+      this.retry(); // somebody looked at one tile for longer than a token holds
+      return;
+    }
     const told = `${this.deck?.tile.address} ${state.kind} ${state.text}`;
     if (told === this.told) return;
     this.told = told;

@@ -3,7 +3,7 @@
 import { keyOf } from "./commands.js";
 
 const TYPING = "input, textarea, select, [contenteditable=''], [contenteditable=true], [role=textbox], [role=combobox]";
-const PRESSED = "button, a[href], summary, [role=button]";
+const PRESSED = "button, a[href], summary, [role=button]:not(.leaflet-marker-icon)"; // a vertex is dragged, not pressed
 const OPEN_DIALOG = "[role=dialog], [data-baseweb=popover]";
 
 export class Keys {

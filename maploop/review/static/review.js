@@ -87,7 +87,7 @@ export class Review {
       refused: (items) => this.saving.refused(items),
     });
     this.view = new View(this.map, addresses.tiles, () => this.api.tileToken);
-    this.imagery = new ImageryWatch(this.view, { changed: () => this.#showImagery(), renewToken: () => this.api.renew() });
+    this.imagery = new ImageryWatch(this.view, { changed: () => this.#showImagery(), renewToken: () => this.api.freshen() });
     this.layers = new FeatureLayers(this.map, this.classes, (id) => this.#pick(id));
     this.panel = new Panel((name, detail) => this.run(name, detail));
     this.panel.card.setClasses(classes);
@@ -107,6 +107,7 @@ export class Review {
       cover: (content) => this.notices.cover(content),
       progress: (progress) => this.progressed(progress),
       say: (text) => this.notices.say(text, "warning"),
+      isUnfinished: (tile) => this.shaping.unfinished.of(tile) !== null,
       ahead: (address) => this.frame.publish({ ahead: address }),
       visit: (page) => this.frame.visit(page),
       clearFilter: () => this.#choose({ filter: { class: null, minScore: null, maxScore: null, status: null } }),

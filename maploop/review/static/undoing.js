@@ -17,7 +17,7 @@ export class Undoing {
 
   /** Take the last act back; one undo after another. */
   undo() {
-    this.last = this.last.then(() => this.#undoLast());
+    this.last = this.last.catch(() => {}).then(() => this.#undoLast());
     return this.last;
   }
 
@@ -26,9 +26,11 @@ export class Undoing {
     this.isUnderWay = true;
     try {
       let act = history.last(this.#audit());
-      while (act && (await this.#goTo(act.tile))) {
+      while (act) {
+        const isElsewhere = act.tile !== desk.tile?.address;
+        if (!(await this.#goTo(act.tile))) break;
         history.forget(act);
-        if (act.act === "complete" ? this.#reopen() : this.#undo(act)) return;
+        if (act.act === "complete" ? this.#reopen() : this.#undo(act, isElsewhere)) return;
         act = history.last(this.#audit()); // that one did not stand any more
       }
       if (act) return; // its tile could not be opened: the map says why
@@ -51,8 +53,8 @@ export class Undoing {
     return desk.tile?.address === address;
   }
 
-  /** @param {Act} done @returns {boolean} */
-  #undo(done) {
+  /** @param {Act} done @param {boolean} isElsewhere  its tile was brought for it @returns {boolean} */
+  #undo(done, isElsewhere) {
     const { tile, outbox, layers } = this.review;
     const className = tile.features.get(done.feature)?.class;
     const entry = tile.undo(done, this.review.seconds());
@@ -61,7 +63,7 @@ export class Undoing {
     const feature = tile.features.get(done.feature);
     if (feature) layers.put(feature, tile.isOfInterest(feature));
     else layers.remove(done.feature);
-    this.#undone(tile, `${className} is ${feature ? (VERDICT_WORDS[feature.verdict] ?? "undecided") : "gone"} again.`);
+    this.#undone(tile, className, feature, isElsewhere);
     this.review.select(feature ? feature.id : tile.currentId);
     return true;
   }
@@ -78,6 +80,7 @@ export class Undoing {
 
   /** This tab remembers nothing more: the server knows what was done last, here or elsewhere. */
   async #undoLatest(desk) {
+    const before = desk.tile?.address;
     const latest = await desk.openLatest();
     if (!latest) return;
     const { tile, outbox } = this.review;
@@ -90,16 +93,17 @@ export class Undoing {
     if (!entry) return;
     outbox.put(entry);
     tile.currentId = latest.feature;
-    this.review.reopened(tile);
+    const isReopened = this.review.reopened(tile);
     await desk.refresh(); // how it stood before, only the server knows
     const feature = this.review.tile?.features.get(latest.feature);
-    this.#undone(tile, `${className} is ${feature ? (VERDICT_WORDS[feature.verdict] ?? "undecided") : "gone"} again.`);
+    this.#undone(tile, className, feature, tile.address !== before, isReopened);
     this.review.select(feature ? feature.id : null);
   }
 
-  #undone(tile, text) {
-    const isReopened = this.review.reopened(tile);
-    this.#say(`Undone: ${text}${isReopened ? ` Tile ${tile.address} is open again.` : ""}`);
+  #undone(tile, className, feature, isElsewhere, isReopened = this.review.reopened(tile)) {
+    const state = feature ? (VERDICT_WORDS[feature.verdict] ?? "undecided") : "gone";
+    const open = isReopened ? ` Tile ${tile.address} is open again.` : "";
+    this.#say(`Undone${isElsewhere ? ` on tile ${tile.address}` : ""}: ${className} is ${state} again.${open}`);
   }
 
   #say(text) {
