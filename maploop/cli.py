@@ -196,6 +196,9 @@ def predictions(
     images: Images = None,
     image_size: ImageSize = None,
     again: Annotated[bool, typer.Option("--again", help="Also when the model has this very file already.")] = False,
+    area: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Polygons of the ground that the model looked at.")
+    ] = None,
     outside_imagery: OutsideImagery = False,
     db: Url = None,
     as_json: AsJson = False,
@@ -203,7 +206,9 @@ def predictions(
     """Import a model's predictions: what was rejected or confirmed before arrives so."""
     from maploop.predict.file import import_predictions  # noqa: PLC0415
     from maploop.settings import get_settings  # noqa: PLC0415
+    from maploop.vectors.area import read_area  # noqa: PLC0415
 
+    ground = read_area(area) if area is not None else None
     database, view = _project(db, project)
     with progress() as report:
         answer = import_predictions(
@@ -219,6 +224,7 @@ def predictions(
             images=str(images) if images else None,
             image_size=image_size,
             again=again,
+            area=ground,
             annotator=get_settings().user,
             outside_imagery=outside_imagery,
             progress=report,

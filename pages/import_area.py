@@ -48,7 +48,7 @@ def ask_area(found: Context, types: Sequence[str], show_report: Callable[[Work, 
         "one takes its place; the tab of imports takes it back."
     )
     upload = st.file_uploader("Polygons from a file", types, key="area_file")
-    base = local_map(prefer_canvas=True, zoom_snap=0.25)
+    base = local_map(prefer_canvas=True, zoom_snap=0.25, minZoom=1)  # else imagery says how far out one sees
     if coverage.cells or area is not None:
         west, south, east, north = coverage.bounds if coverage.cells else area.bounds  # type: ignore[union-attr]
         base.fit_bounds([[south, west], [north, east]])

@@ -25,9 +25,7 @@ def show_imports(found: Context) -> None:
         return
     st.subheader("Take an import back", anchor=False)
     st.caption("What it brought goes, what people decided stays. It is on record who took it back, and when.")
-    chosen = st.selectbox(
-        "Import", list(standing), key="undo_import", format_func=lambda each: plain(_name(standing[each]))
-    )
+    chosen = st.selectbox("Import", list(standing), key="undo_import", format_func=lambda each: _name(standing[each]))
     if st.button("Say what would go", key="preview_undo"):
         try:
             st.session_state[_ASKED] = preview_undo(found.database, found.project, chosen, found.annotator)

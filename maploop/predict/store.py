@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection, insert, select, update
 
 from db.bulk import lock_project
@@ -16,9 +17,9 @@ from db.types import utc_now
 from maploop.database import Database
 from maploop.errors import ConflictError
 from maploop.imagery.tilemath import Tile
-from maploop.imagery.tiles import tile_ids_around
+from maploop.imagery.tiles import ensure_tiles, tile_ids_around
 from maploop.import_records import cover_tiles, keep_report, record_import
-from maploop.predict.extent import small_holes
+from maploop.predict.extent import small_holes, tiles_at_zoom, tiles_within
 from maploop.predict.memory import Recall, known_features, recall, recall_since
 from maploop.predict.models import add_model
 from maploop.predict.placing import Placement, place
@@ -47,6 +48,8 @@ class NewRun:
     again: bool = False  # store it although the fingerprint is known
     annotator: str | None = None  # who brings it in
     outside_imagery: bool = False  # also when none of it lies on imagery
+    area: BaseGeometry | None = None  # in which the model looked, EPSG:4326
+    looked_at: Sequence[Tile] = ()  # tiles of any zoom whose pictures the file lists
 
 
 def check_not_stored(connection: Connection, project: ProjectView, run: NewRun) -> None:
@@ -100,10 +103,12 @@ def store_run(
             )
             .returning(Run.id)
         ).scalar_one()
-        import_id = record_import(connection, project, "predictions", run.source, run.annotator, run_id=run_id)
+        import_id = record_import(
+            connection, project, "predictions", run.source, run.annotator, run_id=run_id, area=run.area
+        )
         writer = _writer(connection, project, ready, import_id)
         stored = writer.store(run_id, model_id)
-        cover_tiles(connection, import_id, _looked_at(connection, project, ready.placement))
+        cover_tiles(connection, import_id, _looked_at(connection, project, ready.placement, run, import_id))
         report = {**run.report, **asdict(stored)}
         keep_report(connection, import_id, report)
         connection.execute(
@@ -167,11 +172,20 @@ def _compared(
     return _Compared(table, class_ids, placement, tiles, recall(table.geometries, class_ids, known, project))
 
 
-def _looked_at(connection: Connection, project: ProjectView, placement: Placement) -> list[int]:
-    """Ids of the tiles that a file of predictions covers: those it touches, and small gaps that they enclose."""
+def _looked_at(
+    connection: Connection, project: ProjectView, placement: Placement, run: NewRun, import_id: int
+) -> set[int]:
+    """Ids of the tiles that a file of predictions covers.
+
+    Those that it touches, small gaps that they enclose, and those of its area and pictures, found empty or not.
+    """
     places = np.array([(tile.x, tile.y) for tile in placement.tiles], dtype=np.int64).reshape(-1, 2)
     wanted = {*map(tuple, places.tolist()), *map(tuple, small_holes(places).tolist())}
-    return [identifier for place, identifier in tile_ids_around(connection, project, places) if place in wanted]
+    covered = {identifier for place, identifier in tile_ids_around(connection, project, places) if place in wanted}
+    stated = tiles_at_zoom(run.looked_at, project.zoom)
+    if run.area is not None:
+        stated += tiles_within(connection, project, run.area, placement.tiles)
+    return covered | set(ensure_tiles(connection, project, stated, import_id=import_id))
 
 
 def _writer(

@@ -4,7 +4,6 @@ Truth that ends at a street has houses on the tiles across it, but not all of th
 counts as covered only when the file goes on beyond it on all sides, or when the project's ground ends there.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,12 +18,11 @@ from maploop.errors import InputError
 from maploop.imagery.area import area_of, reach_into, tiles_of_area, wholly_within
 from maploop.imagery.tilemath import Tile
 from maploop.imagery.tiles import on_imagery
-from maploop.predict.extent import Places, small_holes
+from maploop.predict.extent import MAX_TILES, Places, small_holes, tiles_at_zoom, tiles_within
 from maploop.predict.placing import Placement
 from maploop.project import ProjectView
 from maploop.vectors.geometry import Geometries
 
-MAX_TILES: Final = 250_000
 SIDES: Final = ((-1, 0), (1, 0), (0, -1), (0, 1))  # west, east, north, south
 AROUND: Final = tuple((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if (x, y) != (0, 0))
 Basis = Literal["area", "images", "project_area", "extent"]
@@ -65,15 +63,15 @@ def covered_ground(
     touched = placement.tiles
     project_area = area_of(connection, project)
     if area is not None:
-        tiles = _within(connection, project, area, touched)
+        tiles = tiles_within(connection, project, area, touched)
         return CoveredGround(tiles, "area", _without(touched, tiles))
     if looked_at:
-        tiles = _at_zoom(looked_at, project.zoom)
+        tiles = tiles_at_zoom(looked_at, project.zoom)
         return CoveredGround(tiles, "images", _without(touched, tiles))
     if not touched:
         return CoveredGround([], "extent", [])
     if project_area is not None and _spans(touched, project_area, project.zoom):
-        tiles = _within(connection, project, project_area, touched)
+        tiles = tiles_within(connection, project, project_area, touched)
         return CoveredGround(tiles, "project_area", _without(touched, tiles))
     tiles = _inside(connection, project, geometries, placement, project_area, fill_extent=fill_extent)
     return CoveredGround(tiles, "extent", _without(touched, tiles))
@@ -82,30 +80,6 @@ def covered_ground(
 def _without(tiles: Sequence[Tile], others: Iterable[Tile]) -> list[Tile]:
     gone = set(others)
     return [tile for tile in tiles if tile not in gone]
-
-
-def _within(connection: Connection, project: ProjectView, area: BaseGeometry, touched: Sequence[Tile]) -> list[Tile]:
-    """The tiles wholly within an area that have imagery or features of the file."""
-    candidates = tiles_of_area(area, project.zoom)
-    tiles = [tile for tile, within in zip(candidates, wholly_within(area, candidates), strict=True) if within]
-    known = set(touched)
-    imaged = on_imagery(connection, project, tiles)
-    return [tile for tile, has in zip(tiles, imaged.tolist(), strict=True) if has or tile in known]
-
-
-def _at_zoom(looked_at: Sequence[Tile], zoom: int) -> list[Tile]:
-    """Tiles of a zoom that pictures of any zoom cover wholly, in order, each once. Raises InputError."""
-    count = sum(4 ** max(0, zoom - tile.z) for tile in looked_at)
-    if count > MAX_TILES:
-        msg = f"The file's pictures cover {count:,} tiles of zoom {zoom}, at most {MAX_TILES:,} are allowed: split it."
-        raise InputError(msg)
-    covered: dict[Tile, float] = {}
-    for tile in dict.fromkeys(looked_at):
-        if tile.z <= zoom:
-            covered.update(dict.fromkeys(tile.children(zoom) if tile.z < zoom else [tile], 1.0))
-    parts = Counter((tile.parent(zoom), tile.z) for tile in dict.fromkeys(looked_at) if tile.z > zoom)
-    covered.update({parent: 1.0 for (parent, z), number in parts.items() if number == 4 ** (z - zoom)})
-    return sorted(covered)
 
 
 def _spans(touched: Sequence[Tile], area: BaseGeometry, zoom: int) -> bool:
