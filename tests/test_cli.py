@@ -115,6 +115,37 @@ def test_truth_is_exported_with_the_hash_of_every_file(town: Cli, tmp_path: Path
     assert exported["dataset"] in town.output.readouterr().out
 
 
+def test_every_import_says_its_id_and_can_be_taken_back(town: Cli, tmp_path: Path) -> None:
+    area = str(write(tmp_path / "area.geojson", [block(2)]))
+    predictions = str(write(tmp_path / "p.geojson", [square(1), square(25)]))
+    first = town("import", "predictions", "Town", predictions, "--model", "m")["import"]
+    second = town("import", "annotations", "Town", str(write(tmp_path / "t.geojson", [square(1)])), "--area", area)
+    third = town("import", "area", "Town", area)["import"]
+    listed = town("import", "list", "Town")["imports"]
+    assert [(each["import"], each["kind"], each["source"]) for each in listed] == [
+        (third, "area", "area.geojson"),
+        (second["import"], "annotations", "t.geojson"),
+        (first, "predictions", "p.geojson"),
+    ]
+    before = town("status", "Town")
+    told = town("import", "undo", "Town", second["import"])
+    assert (told["undone"], told["reverted"], told["reopened"]) == (False, 2, 2)
+    assert town("status", "Town") == before
+    assert run(["import", "undo", "Town", second["import"], "--db", town.url]) == 0
+    said = town.output.readouterr().out
+    assert "2 features are again as they were before; 2 finished tiles are open again" in said
+    assert "Nothing was changed: add --yes to take it back." in said
+    assert town("import", "undo", "Town", second["import"], "--yes")["undone"]
+    status = town("status", "Town")
+    assert (status["annotations"], status["undecided"], status["tiles"]["open"]) == (0, 2, 2)
+    assert "was taken back already" in town.refused("import", "undo", "Town", second["import"], "--yes")
+    assert "There is no import 'x'" in town.refused("import", "undo", "Town", "x", "--yes")
+    assert town("import", "undo", "Town", first, "--yes")["removed"] == 2
+    assert town("import", "predictions", "Town", predictions, "--model", "m")["new"] == 2
+    assert run(["import", "list", "Town", "--db", town.url]) == 0
+    assert "annotations t.geojson" in town.output.readouterr().out
+
+
 def test_a_place_that_is_taken_is_refused_before_anything_is_frozen(town: Cli, tmp_path: Path) -> None:
     town("import", "annotations", "Town", str(write(tmp_path / "t.geojson", [square(1)])))
     assert "is not empty" in town.refused("export", "Town", "--format", "geojson", "--out", str(tmp_path))

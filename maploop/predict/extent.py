@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from maploop.errors import InputError
 from maploop.imagery.area import tiles_of_area, wholly_within
 from maploop.imagery.tilemath import Tile
-from maploop.imagery.tiles import on_imagery
+from maploop.imagery.tiles import on_imagery, tile_ids_around
 from maploop.project import ProjectView
 
 LARGEST_HOLE = 4  # tiles: a field or a pond; more may be ground that nobody looked at
@@ -47,10 +47,16 @@ def small_holes(places: Places) -> Places:
 def tiles_within(
     connection: Connection, project: ProjectView, area: BaseGeometry, touched: Sequence[Tile]
 ) -> list[Tile]:
-    """The tiles wholly within an area that have imagery, or are among those `touched`. Raises InputError."""
+    """The tiles wholly within an area that the project has, that have imagery, or that are among those `touched`.
+
+    Raises InputError when the area is too large.
+    """
     candidates = tiles_of_area(area, project.zoom)
     tiles = [tile for tile, within in zip(candidates, wholly_within(area, candidates), strict=True) if within]
-    known = set(touched)
+    if not tiles:
+        return []
+    places = np.array([(tile.x, tile.y) for tile in tiles], dtype=np.int64)
+    known = {*touched, *(Tile(project.zoom, *place) for place, _ in tile_ids_around(connection, project, places))}
     imaged = on_imagery(connection, project, tiles)
     return [tile for tile, has in zip(tiles, imaged.tolist(), strict=True) if has or tile in known]
 

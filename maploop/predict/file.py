@@ -36,8 +36,9 @@ def import_predictions(
     """Import a file of predictions as a run of the model, which is made when new -> the `import` answer of the CLI.
 
     Classes, scores, CRS and layer are found out unless told, as `vectors.read_features` does, which says too what
-    `images` and `image_size` are for. All rows that fit go in together, or nothing does. `annotator`: who brings them in, for the record; `area` (EPSG:4326): the ground that the
-    model looked at, beside the tiles that they touch and those whose pictures the file lists.
+    `images` and `image_size` are for. All rows that fit go in together, or nothing does. `annotator`: who brings them
+    in, for the record; `area` (EPSG:4326): the ground that the model looked at, beside the tiles that they touch and
+    those whose pictures the file lists.
 
     Raises VectorError, InputError, also when the project has imagery and all of them lie outside of it, unless they
     may (`outside_imagery`), and ConflictError when the model has this very file, unless it is wanted `again`.

@@ -53,7 +53,7 @@ def covered_ground(
 ) -> CoveredGround:
     """Find the tiles of the working zoom that truth covers wholly.
 
-    area            stated: all tiles with imagery or features wholly within it are covered, with features or without
+    area            stated: the project's tiles wholly within it are covered, with features or without
     looked_at       tiles of any zoom whose pictures the file lists: without an area those are covered, and no others
     fill_extent     everything within the bounds of the file's tiles was looked at
 
