@@ -85,7 +85,7 @@ def compare(
         else:
             comparison = compare_models(connection, view, models or (), split=split, tiles=tiles)
         assumptions = replace(
-            usual_assumptions(connection, view),
+            usual_assumptions(connection, view, comparison),
             volume=volume,
             wage=wage,
             machine_hour=machine_hour,

@@ -131,7 +131,7 @@ def show(found: Context, models: list[ModelView], runs: list[RunView]) -> None:
     trouble = ""
     try:
         made = compared(found, ask_wish(offered(models, runs)))
-        usual = measured(found)
+        usual = measured(found, made.comparison)
         economy = economy_of(made.comparison, usual)
     except MaploopError as error:
         trouble = str(error)

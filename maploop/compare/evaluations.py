@@ -1,5 +1,6 @@
 """Every evaluation on the test split is kept: a split that is looked at to choose wears out, and that must be seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -111,18 +112,36 @@ def test_split_use(connection: Connection, project: ProjectView) -> TestSplitUse
     return TestSplitUse(looks, choices, models, last, _told(looks, choices, models))
 
 
+def tries_of(connection: Connection, project: ProjectView, comparison: Comparison) -> dict[str, int]:
+    """By model but the first, how many candidates it is, against that one, on the test split: see below.
+
+    Every model of the comparison counts, as all of them are measured with it.
+    """
+    if not comparison.whole:
+        return {}
+    first, *others = comparison.whole
+    return {
+        each.name: tries_on_test_split(connection, project, each, first, also=comparison.contenders) for each in others
+    }
+
+
 def tries_on_test_split(
-    connection: Connection, project: ProjectView, candidate: Contender, current: Contender | None
+    connection: Connection,
+    project: ProjectView,
+    candidate: Contender,
+    current: Contender | None,
+    *,
+    also: Sequence[Contender] = (),
 ) -> int:
     """How many candidates were ever measured on the test split, this one counted and the current model left out.
 
-    A model asked by another prompt is another candidate; the same one measured again is not.
+    A model asked by another prompt is another candidate; the same one measured again is not. `also`: measured now.
     """
     rows = connection.execute(
         select(EvaluationRow.basis).where(EvaluationRow.project_id == project.id, EvaluationRow.split == "test")
     ).scalars()
     seen = {(basis["model"], tuple(basis.get("prompt_hashes", ()))) for basis in rows}
-    seen.add((candidate.model_name, candidate.prompt_hashes))
+    seen |= {(each.model_name, each.prompt_hashes) for each in (candidate, *also)}
     if current is not None:
         seen.discard((current.model_name, current.prompt_hashes))
     return len(seen)

@@ -44,6 +44,7 @@ class Assumptions:
     figure              which quality the verdict and the chart go by
     margin              within which a difference of that does not matter
     rule                the project's, by which a model may take over from the first one
+    tries               by model name: how many candidates it is on the test split: `evaluations.tries_of`
     """
 
     speeds: Speeds
@@ -57,6 +58,7 @@ class Assumptions:
     figure: str = "f1"
     margin: float = MARGIN
     rule: GateRule = field(default_factory=GateRule)
+    tries: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises InputError."""
@@ -168,7 +170,7 @@ def weigh(comparison: Comparison, assumptions: Assumptions) -> Economy:
         for each in others
         if first is not None
     }
-    gates = {each.name: hold_to(assumptions.rule, each, first) for each in others}
+    gates = {each.name: hold_to(assumptions.rule, each, first, assumptions.tries.get(each.name, 1)) for each in others}
     totals = {name: each.total for name, each in reckoned.items()}
     weighed = Weighed(
         totals,

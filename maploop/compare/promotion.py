@@ -1,7 +1,7 @@
 """The project's current model: who took over when, on what evidence, by whose word; and going back."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from db.bulk import lock_project
 from db.models import Annotator, Model
 from db.models import Promotion as PromotionRow
-from maploop.compare.evaluations import record_comparison, tries_on_test_split
+from maploop.compare.evaluations import record_comparison, tries_of, tries_on_test_split
 from maploop.compare.gate import Gate, GateRule, hold_to
 from maploop.compare.judgement import figure_name, judge
 from maploop.compare.money import BY_HAND, Assumptions, Economy, weigh
@@ -113,7 +113,8 @@ def try_candidate(
     first = None if current is None else comparison.contender(current.name)
     contender = comparison.contender(candidate.name)
     gate = hold_to(rule_of(project), contender, first, tries_on_test_split(connection, project, contender, first))
-    economy = weigh(comparison, assumptions or usual_assumptions(connection, project))
+    usual = assumptions or usual_assumptions(connection, project)
+    economy = weigh(comparison, replace(usual, tries=tries_of(connection, project, comparison)))
     objections = [
         *_objections_of_money(economy, gate),
         *_objections_of_quality(connection, project, names, candidate.name, economy.assumptions),
@@ -121,13 +122,19 @@ def try_candidate(
     return Trial(comparison, gate, economy, tuple(objections))
 
 
-def usual_assumptions(connection: Connection, project: ProjectView) -> Assumptions:
-    """The assumptions about money before anybody changes them: people as measured, the project's rule and margin."""
+def usual_assumptions(
+    connection: Connection, project: ProjectView, comparison: Comparison | None = None
+) -> Assumptions:
+    """The assumptions before anybody changes them: people as measured, the project's rule and margin.
+
+    For the verdict of a comparison also how many candidates its models are on the test split, as the gate counts them.
+    """
     return Assumptions(
         measured_speeds(connection, project),
         corrected=corrected_shares(connection, project),
         margin=project.settings.equivalence_margin,
         rule=rule_of(project),
+        tries={} if comparison is None else tries_of(connection, project, comparison),
     )
 
 

@@ -25,6 +25,8 @@ from maploop.evaluate.matching import Rules
 from maploop.evaluate.metrics import Evaluation, evaluate
 from maploop.imagery.pixel_records import coverage_in
 from maploop.imagery.tilemath import Tile
+from maploop.predict.destination import imagery_that_stays_here
+from maploop.predict.models import load_model
 from maploop.project import ProjectView
 from maploop.vectors.geometry import as_geometries, split_by_tiles
 
@@ -159,6 +161,9 @@ def load_answers(
     """What a model, or one run of it, said on the ground. Raises NotFoundError."""
     hashes = _runs(connection, project, model_name, run_id)
     run, states, failures = _outcomes(connection, list(hashes), ground)
+    states[(states == TileState.NOT_ASKED) & _stays(connection, project, ground, model_name)] = (
+        TileState.LICENCE_REFUSED
+    )
     runs = np.unique(run[run != NO_RUN]).tolist() or list(hashes)[:1]
     predictions = _predictions(connection, project, ground, run)
     if not failures and len(hashes) == 1 and not len(predictions) and not _asked_by_tile(connection, runs[0]):
@@ -171,6 +176,15 @@ def load_answers(
         prompt_hashes=sorted({hashes[each] for each in runs} - {""}),
         predictions=predictions,
     )
+
+
+def _stays(connection: Connection, project: ProjectView, ground: Ground, model_name: str) -> NDArray[np.bool_]:
+    """Tiles whose imagery may not be shown to the model, by its licence."""
+    model = load_model(connection, project, model_name)
+    stays = imagery_that_stays_here(connection, project, model.backend, model.parameters)
+    if not stays:
+        return np.zeros(len(ground.ids), dtype=np.bool_)
+    return _of_ground(connection, ground, TileRow.imagery_id.in_(list(stays)))
 
 
 def _asked_by_tile(connection: Connection, run_id: int) -> bool:

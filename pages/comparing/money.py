@@ -26,10 +26,10 @@ SPEED_NAMES = {
 FIGURES = ("f1", "precision", "recall")
 
 
-def measured(found: Context) -> Assumptions:
+def measured(found: Context, comparison: Comparison | None = None) -> Assumptions:
     """The assumptions before anybody told anything: people's speeds as measured, the rest as usual."""
     with found.database.read() as connection:
-        return usual_assumptions(connection, found.project)
+        return usual_assumptions(connection, found.project, comparison)
 
 
 def economy_of(comparison: Comparison, usual: Assumptions) -> Economy:

@@ -10,7 +10,16 @@ from db.models import Evaluation, Promotion
 from maploop.cli import run
 from maploop.compare import evaluations
 from maploop.compare.gate import GateRule, hold_to
-from maploop.compare.promotion import current_model, go_back, promote, promotions, rule_of, try_candidate
+from maploop.compare.money import weigh
+from maploop.compare.promotion import (
+    current_model,
+    go_back,
+    promote,
+    promotions,
+    rule_of,
+    try_candidate,
+    usual_assumptions,
+)
 from maploop.compare.sidebyside import compare_models
 from maploop.errors import ConflictError
 from maploop.evaluate.runs import evaluate_model, rules_of
@@ -53,6 +62,16 @@ def test_a_model_that_another_one_beats_is_promoted_only_when_that_is_confirmed(
         newest = promotions(connection, town.project)[0]
     assert newest.evidence["objections"] == []
     assert "Keep tuned" in newest.evidence["verdict"] or "not every cost is known" in newest.evidence["verdict"]
+
+
+def test_verdict_and_promotion_box_hold_a_candidate_to_the_same_gate(town: Town) -> None:
+    take_over(town, "base")
+    with town.database.read() as connection:
+        trial = try_candidate(connection, town.project, "tuned")
+        comparison = compare_models(connection, town.project, ["base", "tuned"])
+        economy = weigh(comparison, usual_assumptions(connection, town.project, comparison))
+    assert trial.gate == trial.economy.gates["tuned"] == economy.gates["tuned"]
+    assert trial.economy.verdict == economy.verdict
 
 
 def test_the_command_says_what_a_promotion_rests_on_and_asks(

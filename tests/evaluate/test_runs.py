@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, update
 
-from db.models import Feature, Model, Prediction, Run, RunTile, TileFeature
+from db.models import Feature, Imagery, Model, Prediction, Run, RunTile, TileFeature
 from db.models import Tile as TileRow
 from maploop.cli import run
 from maploop.database import Database
@@ -221,6 +221,15 @@ def test_a_tile_that_could_not_be_asked_about_is_no_empty_answer(
     evaluation, basis = town.evaluate()
     assert basis["answers"][counted] == 1
     assert (evaluation.tiles, numbers(evaluation)) == ((3, (1, 0, 5)) if counted == "failed" else (2, (1, 0, 3)))
+
+
+def test_tiles_that_the_model_may_not_be_shown_are_counted_by_their_licence(town: Town) -> None:
+    run_id = town.run_on(dict.fromkeys(town.tests[:2], "ok"))
+    town.answer(run_id, town.tests[0], 0)
+    with town.database.write() as connection:
+        connection.execute(update(Imagery).values(may_leave=False))
+    evaluation, basis = town.evaluate()
+    assert (evaluation.tiles, basis["answers"]["licence_refused"], basis["answers"]["not_asked"]) == (2, 1, 0)
 
 
 def test_an_answer_outlives_a_newer_run_that_could_not_ask(town: Town) -> None:
