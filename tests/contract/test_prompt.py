@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from maploop.contract import DIALECTS, Contract, contract_of, picture_of
-from maploop.errors import InputError
+from maploop.errors import InputError, NoPixelsError
 from maploop.imagery.info import SourceInfo
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectSettings, ProjectView
@@ -105,3 +105,18 @@ def test_pictures_are_rgb_with_black_where_there_is_no_data(
     assert abs(int(pixels[10, 10, 0]) - 200) < 3
     assert pixels[500, 10].max() < 3
     assert picture_of(Checkered(), Tile(19, 1, 1), contract) == content
+
+
+def test_a_tile_without_pixels_has_no_picture(project: ProjectView) -> None:
+    class Hole(Checkered):
+        """Imagery that has nothing anywhere."""
+
+        def read(self, tile: Tile, size: int) -> Any:
+            return np.zeros((size, size, 4), dtype=np.uint8)
+
+    with pytest.raises(NoPixelsError, match="no pixels for 19/1/1, a hole in it") as caught:
+        picture_of(Hole(), Tile(19, 1, 1), contract_of(project))
+    assert caught.value.reason == "hole"
+    with pytest.raises(NoPixelsError, match="ends at zoom 20") as caught:
+        picture_of(Hole(), Tile(21, 1, 1), contract_of(project))
+    assert caught.value.reason == "beyond_zoom"

@@ -56,6 +56,7 @@ class Canvas:
     def __init__(self) -> None:
         self.pixels: NDArray[np.uint8] = np.full((4 * SIZE, 16 * SIZE, 3), 90, dtype=np.uint8)
         self.broken: set[Tile] = set()
+        self.bare: set[Tile] = set()
 
     def paint(self, left: int, top: int, right: int, bottom: int, colour: tuple[int, int, int]) -> None:
         self.pixels[top:bottom, left:right] = colour
@@ -65,7 +66,7 @@ class Canvas:
             msg = f"{tile} is torn."
             raise ImageryError(msg)
         left, top = (tile.x - FIRST.x) * size, (tile.y - FIRST.y) * size
-        alpha = np.full((size, size, 1), 255, dtype=np.uint8)
+        alpha = np.full((size, size, 1), 0 if tile in self.bare else 255, dtype=np.uint8)
         return np.concatenate([self.pixels[top : top + size, left : left + size], alpha], axis=2)
 
     def source_of(self, tile: Tile) -> ImagerySource | None:
@@ -148,6 +149,19 @@ def test_a_tile_that_cannot_be_read_fails_and_the_others_do_not(canvas: Canvas) 
     failure = found[at(1)].failure
     assert failure is not None
     assert (failure.kind, failure.message) == ("imagery", f"{at(1)} is torn.")
+
+
+def test_a_tile_without_pixels_is_a_failure_and_no_empty_answer(canvas: Canvas) -> None:
+    canvas.bare.add(at(1))
+    canvas.paint(10, 10, 30, 30, HOUSE)
+    found = outcomes(canvas, [at(0), at(1)])
+    assert len(found[at(0)].features) == 1
+    failure = found[at(1)].failure
+    assert failure is not None
+    assert (failure.kind, failure.message) == (
+        "imagery",
+        f"The imagery has no pixels for {at(1)}: use other imagery there.",
+    )
 
 
 def test_a_stopped_run_gets_no_half_block(canvas: Canvas) -> None:
