@@ -29,7 +29,10 @@ from pages.import_record import show_imports
 from pages.links import plain
 from pages.split import show_split
 
-VECTOR_TYPES = ["geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"]
+VECTOR_TYPES = [
+    *("geojson", "json", "geojsonl", "ndjson", "gpkg", "parquet", "geoparquet", "shp", "zip", "fgb"),
+    *("gz", "kml", "kmz", "gml", "osm", "csv", "xml"),
+]
 IMAGERY_TYPES = ["tif", "tiff"]
 SCHEMES = {"as found": None, "z/x/y, rows from the north": "xyz", "rows from the south (TMS)": "tms", "z/y/x": "zyx"}
 MAY_LEAVE = {"where training is allowed": None, "yes": True, "no": False}
@@ -137,7 +140,7 @@ def ask_features(found: Context, what: str) -> None:
     names = [each.name for each in found.project.classes]
     with st.form(what, border=False):
         upload = st.file_uploader(
-            "GeoJSON, GeoPackage, GeoParquet, Shapefile (zipped), FlatGeobuf, COCO or Label Studio JSON",
+            "GeoJSON, GeoPackage, GeoParquet, Shapefile (zipped), KML, CSV with WKT, COCO, Label Studio, …",
             VECTOR_TYPES,
             key=f"{what}_file",
         )

@@ -15,12 +15,14 @@ from PIL import Image
 from shapely.geometry import box
 
 from maploop.contract import contract_of, parse_answer
+from maploop.database import Database
 from maploop.dataset.check import check_openai_jsonl
 from maploop.dataset.parts import bridge_holes
 from maploop.dataset.writers.osm import MAX_WAY_NODES, Change
 from maploop.imagery.tilemath import Tile, tile_of_file, to_pixels
 from maploop.vectors.geometry import as_geometries, repair_polygons
-from tests.dataset.ground import FIRST, Ground, on_tile
+from maploop.vectors.read import read_features
+from tests.dataset.ground import FIRST, SPLITS, Ground, lay_ground, on_tile
 from tests.dataset.test_export import exported
 
 
@@ -113,6 +115,67 @@ def test_coco_comes_back_through_the_import(local_ground: Ground, tmp_path: Path
     table = read_coco(orjson.loads((report.path / "instances_train.json").read_bytes()))
     assert not table.problems
     assert shapely.hausdorff_distance(to_pixels(table.geometries[0], FIRST, 512), box(10, 10, 60, 60)) < 0.02
+
+
+def test_the_coco_that_was_written_comes_back_whole(local_ground: Ground, tmp_path: Path) -> None:
+    ground = local_ground
+    wings = shapely.MultiPolygon([box(300, 10, 340, 50), box(360, 10, 400, 50)])
+    ground.feature("building", on_tile(1, wings), "add")
+    report = exported(ground, "coco", tmp_path / "out")
+    classes = ground.project.geometry_types
+    table, read = read_features(report.path / "instances_train.json", classes=classes)
+    assert read.skipped == []
+    assert read.looked_at == [FIRST, Tile(FIRST.z, FIRST.x + 1, FIRST.y)]
+    assert sorted(table.class_names) == ["building"] * 4 + ["road", "tree"]
+    courtyard = box(100, 100, 200, 200).difference(box(130, 130, 170, 170))
+    across, road = box(480, 300, 560, 360), shapely.LineString([(20, 400), (1000, 420)])
+    whole = [box(10, 10, 60, 60), courtyard, across, road, to_pixels(on_tile(1, wings), FIRST, 512)]
+    found = [to_pixels(each, FIRST, 512) for each in table.geometries]
+    for expected in whole:
+        nearest = min(found, key=expected.hausdorff_distance)
+        assert expected.hausdorff_distance(nearest) < 0.02, "what tiles cut is one feature again"
+        assert expected.geom_type == nearest.geom_type
+        assert shapely.symmetric_difference(expected, nearest).area < 3
+    empty = {SPLITS.index("validation"), SPLITS.index("test")}
+    for place, name in ((min(empty), "validation"), (max(empty), "test")):
+        _, read = read_features(report.path / f"instances_{name}.json", classes=classes)
+        assert read.looked_at == [Tile(FIRST.z, FIRST.x + place, FIRST.y)]
+
+
+def test_an_empty_tile_of_a_coco_export_comes_back_as_looked_at(sqlite_database: Database, tmp_path: Path) -> None:
+    ground = lay_ground(sqlite_database)
+    ground.feature("building", on_tile(0, box(10, 10, 60, 60)), "accept")
+    report = exported(ground, "coco", tmp_path / "out")
+    table, read = read_features(report.path / "instances_train.json", classes=ground.project.geometry_types)
+    assert len(table) == 1
+    assert len(read.looked_at) == 2
+
+
+def test_a_feature_of_several_parts_is_one_in_every_format(local_ground: Ground, tmp_path: Path) -> None:
+    wings = shapely.MultiPolygon([box(300, 10, 340, 50), box(360, 10, 400, 50)])
+    feature = local_ground.feature("building", on_tile(1, wings), "add")
+    coco = orjson.loads((exported(local_ground, "coco", tmp_path / "coco").path / "instances_train.json").read_bytes())
+    (annotation,) = [each for each in coco["annotations"] if each["feature_id"] == feature]
+    assert len(annotation["segmentation"]) == 2
+    assert annotation["bbox"] == pytest.approx([300, 10, 100, 40])
+    yolo = exported(local_ground, "yolo", tmp_path / "yolo").path
+    stem = f"labels/train/{FIRST.x + 1}-{FIRST.y}-{FIRST.z}.txt"
+    boxes, segments = ((yolo / kind / stem).read_text().splitlines() for kind in ("detect", "segment"))
+    assert (len(boxes), len(segments)) == (2, 3)  # with the building that reaches in from the west
+    created = ET.parse(exported(local_ground, "osm", tmp_path / "osm").path / "annotations.osc").getroot()
+    assert ["outer", "outer"] in [
+        [each.attrib["role"] for each in found.iter("member")] for found in created.iter("relation")
+    ]
+    geojson = orjson.loads(
+        (exported(local_ground, "geojson", tmp_path / "geojson").path / "annotations.geojson").read_bytes()
+    )
+    (row,) = [each for each in geojson["features"] if each["properties"]["feature_id"] == feature]
+    assert row["geometry"]["type"] == "MultiPolygon"
+    train = lines_of(exported(local_ground, "openai", tmp_path / "openai").path / "train.jsonl")
+    answer = parse_answer(
+        train[1]["messages"][2]["content"], Tile(FIRST.z, FIRST.x + 1, FIRST.y), contract_of(local_ground.project)
+    )
+    assert sum(each.class_name == "building" for each in answer) == 3  # each part is an entry of the answer
 
 
 def test_yolo_has_boxes_and_segments_of_polygons(local_ground: Ground, tmp_path: Path) -> None:

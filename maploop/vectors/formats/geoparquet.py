@@ -16,7 +16,7 @@ from maploop.vectors.formats.table import SourceTable
 from maploop.vectors.geometry import as_geometries
 
 MAX_ROWS = 10_000_000
-MAX_BYTES = 4 * 2**30  # of all values as they are in memory: equal ones are stored once, and a million of them is small
+MAX_BYTES = 2 * 2**30  # of all values as they are in memory: equal ones are stored once, and a million of them is small
 _GEOMETRY = ("geometry", "geom", "wkb_geometry", "wkb")
 
 
@@ -50,8 +50,11 @@ def read_geoparquet(path: Path, *, shown: Path | None = None) -> SourceTable:
 
 def _plain_geometry(schema: Any, shown: Path) -> dict[str, Any]:
     """What GeoParquet would say of Parquet with a binary column called geometry, as DuckDB and Overture write it."""
+    types = pyarrow.types
     names = [
-        each.name for each in schema if pyarrow.types.is_binary(each.type) or pyarrow.types.is_large_binary(each.type)
+        each.name
+        for each in schema
+        if any(of(_value_type(each.type)) for of in (types.is_binary, types.is_large_binary))
     ]
     found = next((name for name in _GEOMETRY if name in names), None)
     if found is None:
@@ -73,11 +76,13 @@ def _too_large(shown: Path, size: int) -> str:
     return f"{shown} unpacks to {size / 2**30:.1f} GB, more than {MAX_BYTES // 2**30}: split it by place."
 
 
+def _value_type(kind: Any) -> Any:
+    return kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+
+
 def _may_repeat(kind: Any) -> bool:
-    types = pyarrow.types
-    return bool(
-        types.is_string(kind) or types.is_binary(kind) or types.is_large_string(kind) or types.is_large_binary(kind)
-    )
+    types, value = pyarrow.types, _value_type(kind)
+    return any(of(value) for of in (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary))
 
 
 def _check_size(table: Any, shown: Path) -> None:

@@ -33,13 +33,14 @@ def repair_polygons(polygons: Geometries) -> tuple[Geometries, NDArray[np.int64]
 def as_one(parts: Geometries) -> BaseGeometry | None:
     """Valid polygons, or lines, as one valid geometry, in their order; None when they cross each other too often.
 
-    Polygons that overlap or share a side become one polygon. Outer rings are counter-clockwise.
+    Polygons that overlap or share a side become one polygon, lines that go on from each other one line. Outer rings are
+    counter-clockwise.
     """
     if len(parts) == 1:
         return cast("BaseGeometry", shapely.orient_polygons(parts[0]))
     if shapely.get_dimensions(parts)[0] == 1:
         lines = cast("BaseGeometry", shapely.multilinestrings(parts))
-        return None if is_tangled(lines) else lines
+        return None if is_tangled(lines) else cast("BaseGeometry", shapely.line_merge(lines, directed=True))
     whole = cast("BaseGeometry", shapely.multipolygons(parts))
     if is_tangled(whole):
         return None
