@@ -227,6 +227,7 @@ def predictions(
             area=ground,
             annotator=get_settings().user,
             outside_imagery=outside_imagery,
+            apart=True,
             progress=report,
         )
     say_import(answer, as_json=as_json)
@@ -271,6 +272,7 @@ def annotations(
             area=ground,
             complete_all=complete_all,
             outside_imagery=outside_imagery,
+            apart=True,
             progress=report,
         )
     say_import(answer, as_json=as_json)

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     sample: bool = True
     keys: str = ""
     own_hosts: str = ""
+    import_megabytes: int = Field(default=6000, ge=100)
+    import_seconds: int = Field(default=1800, ge=1)
 
     @cached_property
     def database(self) -> str:

@@ -194,6 +194,7 @@ def ask_features(found: Context, what: str) -> None:
                         score_field=score_field.strip() or None,
                         again=again,
                         annotator=found.annotator,
+                        apart=True,
                         progress=progress,
                         **fields,
                     ),
@@ -208,6 +209,7 @@ def ask_features(found: Context, what: str) -> None:
                         annotator=found.annotator,
                         area=None if area is None else kept_area(area, Path(folder)),
                         complete_all=complete_all,
+                        apart=True,
                         progress=progress,
                         **fields,
                     ),
@@ -239,14 +241,17 @@ def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]], folder:
 
     `folder` is where an upload lies for now: errors name the file without it.
     """
+    cancel.button("Cancel the import", key="cancel_import", icon=":material/close:", on_click=_note_cancelled)
     with st.status("Importing", expanded=False) as status:
         try:
             report = work(lambda text: status.update(label=text))
         except MaploopError as error:
+            cancel.empty()
             status.update(label="Nothing was imported", state="error", expanded=True)
             says = str(error).replace(f"{folder}/", "") if folder else str(error)
             st.error(plain(says), icon=":material/error:")
             return
+        cancel.empty()
         status.update(label="Imported", state="complete", expanded=True)
         if "imagery" not in report and report.get("kind") != "area":
             show_rows(report)
@@ -255,6 +260,11 @@ def show_report(work: Callable[[Callable[[str], None]], dict[str, Any]], folder:
             st.caption(plain(line))
         if report.get("advice"):
             st.warning(plain(report["advice"]), icon=":material/border_outer:")
+
+
+def _note_cancelled() -> None:
+    """Say after the rerun, which a click brings and which ends the import, that it was cancelled."""
+    st.session_state["import_cancelled"] = True
 
 
 def show_rows(report: dict[str, Any]) -> None:
@@ -273,6 +283,9 @@ def show_rows(report: dict[str, Any]) -> None:
 
 
 found = choose_context()
+if st.session_state.pop("import_cancelled", False):
+    st.info("The import was cancelled: nothing was imported.", icon=":material/cancel:")
+cancel = st.empty()  # outside of the forms, which have no buttons but their own
 new_project = st.container()
 if found:
     heading("Import", found)

@@ -31,6 +31,7 @@ def import_predictions(
     annotator: str | None = None,
     outside_imagery: bool = False,
     area: BaseGeometry | None = None,
+    apart: bool = False,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
     """Import a file of predictions as a run of the model, which is made when new -> the `import` answer of the CLI.
@@ -38,7 +39,7 @@ def import_predictions(
     Classes, scores, CRS and layer are found out unless told, as `vectors.read_features` does, which says too what
     `images` and `image_size` are for. All rows that fit go in together, or nothing does. `annotator`: who brings them
     in, for the record; `area` (EPSG:4326): the ground that the model looked at, beside the tiles that they touch and
-    those whose pictures the file lists.
+    those whose pictures the file lists. `apart`: the file is read in a process of its own.
 
     Raises VectorError, InputError, also when the project has imagery and all of them lie outside of it, unless they
     may (`outside_imagery`), and ConflictError when the model has this very file, unless it is wanted `again`.
@@ -59,7 +60,7 @@ def import_predictions(
     with database.read() as connection:
         check_not_stored(connection, project, run)
     progress("Reading")
-    table, report = read_file(path, project, choice)
+    table, report = read_file(path, project, choice, apart=apart, progress=progress)
     counts = {"read": report.read, "repaired": len(report.repaired), "skipped": len(report.skipped)}
     import_id, stored = store_run(
         database, project, table, replace(run, report=counts, looked_at=report.looked_at), progress

@@ -1,6 +1,7 @@
 """A file of features on its way in: read and checked against a project, with a report of what did not make it."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from maploop.predict.placing import MAX_TILES_A_FEATURE, span
 from maploop.project import ProjectView
 from maploop.vectors.features import FeatureTable, ReadReport, SkippedRow
 from maploop.vectors.read import read_features
+from maploop.vectors.subprocess_reader import read_features_in_subprocess
 
 _LATER = ("images", "image_size")  # choices that earlier versions did not have: left out where nobody made them
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
@@ -32,13 +34,24 @@ class Choice:
 
 
 def read_file(
-    path: Path, project: ProjectView, choice: Choice, *, may_be_empty: bool = False
+    path: Path,
+    project: ProjectView,
+    choice: Choice,
+    *,
+    may_be_empty: bool = False,
+    apart: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[FeatureTable, ReadReport]:
     """Features of a file that fit the project. Raises VectorError, also when nothing is left.
 
-    It `may_be_empty` when it lists pictures that somebody looked at and found nothing on.
+    It `may_be_empty` when it lists pictures that somebody looked at and found nothing on. `apart`: it is read in a
+    process of its own, limited in memory and time, and `progress` is told meanwhile.
     """
-    table, report = read_features(path, classes=project.geometry_types, **asdict(choice))
+    options = {"classes": project.geometry_types, **asdict(choice)}
+    if apart:
+        table, report = read_features_in_subprocess(path, progress=progress, **options)
+    else:
+        table, report = read_features(path, **options)
     tiles = span(table.geometries, project.zoom)
     wide = tiles > MAX_TILES_A_FEATURE
     report.skipped += [

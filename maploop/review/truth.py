@@ -79,19 +79,21 @@ def import_annotations(
     area: BaseGeometry | None = None,
     complete_all: bool = False,
     outside_imagery: bool = False,
+    apart: bool = False,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
     """Import a file of known truth -> the `import` answer of the CLI; all rows that fit, or nothing.
 
     The tiles that it covers wholly become complete: those within `area` (EPSG:4326), else those whose pictures it
     lists, else those that `truth_ground` finds, with `complete_all` also empty ones within its bounds. What is
-    undecided there and not in the file is rejected. Raises VectorError, InputError, also when the project has imagery
-    and the whole file lies outside of it, unless it may (`outside_imagery`), and ClaimError when somebody else is at
-    work on one of the tiles.
+    undecided there and not in the file is rejected. `apart`: the file is read in a process of its own.
+
+    Raises VectorError, InputError, also when the project has imagery and the whole file lies outside of it, unless it
+    may (`outside_imagery`), and ClaimError when somebody else is at work on one of the tiles.
     """
     progress("Reading")
     choice = Choice(class_name=class_name, class_field=class_field, source_crs=source_crs, layer=layer)
-    table, report = read_file(Path(path), project, choice, may_be_empty=True)
+    table, report = read_file(Path(path), project, choice, may_be_empty=True, apart=apart, progress=progress)
     class_ids = np.array([project.class_named(name).id for name in table.class_names], dtype=np.int64)
     placement = place(table.geometries, project.zoom)
     progress("Comparing with what is known")
