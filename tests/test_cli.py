@@ -334,7 +334,7 @@ def test_what_libraries_warn_of_adds_no_line(tmp_path: Path) -> None:
     refused = maploop("import", "imagery", "Town", str(path), "--db", url)
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
-    assert "has no CRS" in line
+    assert "does not say where it lies" in line
 
 
 def test_help_needs_nothing_heavy() -> None:
