@@ -38,6 +38,10 @@ def compare(
     training: Annotated[
         list[str] | None, typer.Option(metavar="NAME=X", help="USD of making a model; else what is known.")
     ] = None,
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=X", help="Count a model's predictions from this score on; best: by validation."),
+    ] = None,
     figure: Annotated[str, typer.Option(metavar="FIGURE", help="What quality is: f1, recall, ap50, ...")] = "f1",
     choose: Annotated[bool, typer.Option("--choose", help="Keep on record that this is to choose a model.")] = False,
     report: Annotated[
@@ -55,6 +59,7 @@ def compare(
     from maploop.compare.money import weigh  # noqa: PLC0415
     from maploop.compare.promotion import usual_assumptions  # noqa: PLC0415
     from maploop.compare.report import comparison_as_json, comparison_as_text  # noqa: PLC0415
+    from maploop.compare.score_cuts import read_cuts  # noqa: PLC0415
     from maploop.compare.sidebyside import FIGURE_NAMES, compare_models  # noqa: PLC0415
     from maploop.database import existing_database  # noqa: PLC0415
     from maploop.dataset.datasets import measure_finished  # noqa: PLC0415
@@ -83,7 +88,9 @@ def compare(
         if evaluation:
             comparison = remade(connection, view, evaluation)
         else:
-            comparison = compare_models(connection, view, models or (), split=split, tiles=tiles)
+            names = [" ".join(each.split()) for each in models or ()]
+            cuts = read_cuts(connection, view, cut or (), names)
+            comparison = compare_models(connection, view, names, split=split, tiles=tiles, cuts=cuts)
         assumptions = replace(
             usual_assumptions(connection, view, comparison),
             volume=volume,

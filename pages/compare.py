@@ -79,7 +79,13 @@ def ask_wish(names: list[str]) -> Wish:
         if not tiles:
             msg = "Name finished tiles to compare on, for example 19/262144/262143."
             raise InputError(msg)
-    return Wish(tuple(picked), split, tuple(tiles))
+    cut = st.checkbox(
+        "Count each model's predictions from its best score on",
+        key="cut_scores",
+        persist_state="page",
+        help="Chosen on the validation split, never on the tiles compared; models without one count whole.",
+    )
+    return Wish(tuple(picked), split, tuple(tiles), cut)
 
 
 def show_basis(found: Context, comparison: Comparison) -> None:

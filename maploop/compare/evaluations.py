@@ -174,6 +174,7 @@ def _basis(comparison: Comparison, model: Contender) -> dict[str, Any]:
         "runs": list(model.runs),
         "prompt_hashes": list(model.prompt_hashes),
         **basis_json(model.answers),
+        **({} if model.score_cut is None else {"score_cut": model.score_cut}),
         "failures": dict(model.failures),
         "dataset": model.dataset_id,
         "compared_with": [name for name in comparison.names if name != model.name],

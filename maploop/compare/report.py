@@ -67,6 +67,7 @@ def _model(model: Contender) -> dict[str, Any]:
         "asked": model.answers.asked,
         "answers": model.answers.to_json(),
         "is_whole": model.is_whole,
+        "score_cut": model.score_cut,
         "tiles_not_asked": model.answers.not_asked,
         "failures": dict(model.failures),
         "spent": asdict(model.spent),

@@ -96,6 +96,7 @@ class Contender:
     failures        such tiles by kind: refused, malformed, ...
     answers         all finished tiles of the comparison by what became of them, those that are left out of it too
     is_whole        whether it answered enough of them to be compared; else its figures are of what it was asked, alone
+    score_cut       the score from which its predictions count; None: all of them
     spent           what its answers on these tiles took
     training_cost   USD of making it; None where that is not known
     training_seconds    of a machine of ours; 0 for a model that was made elsewhere
@@ -117,6 +118,7 @@ class Contender:
     training_seconds: float = 0.0
     model: str = ""
     is_whole: bool = True
+    score_cut: float | None = None
 
     @property
     def model_name(self) -> str:
@@ -282,8 +284,11 @@ def compare_models(
     split: str = "test",
     tiles: Sequence[Tile] = (),
     rules: Rules | None = None,
+    cuts: Mapping[str, float] | None = None,
 ) -> Comparison:
     """Hold models against the same truth: the finished tiles of a split, or those given.
+
+    `cuts`: by model, the score from which its predictions count; those without a score count always.
 
     `NAME@12` is run 12 of a model alone: so the same model is compared without examples and with them.
 
@@ -297,6 +302,8 @@ def compare_models(
     models = [_named(connection, project, name) for name in wanted]
     ground = load_ground(connection, project, split, tiles)
     answers = [load_answers(connection, project, ground, model.name, run_id) for model, run_id in models]
+    cut = {name: (cuts or {}).get(name) for name in wanted}
+    answers = [told.from_score(cut[name]) for name, told in zip(wanted, answers, strict=True)]
     share = project.settings.answered_share
     whole = [each.counts.share >= share for each in answers]
     common = np.logical_and.reduce([each.asked for each, is_whole in zip(answers, whole, strict=True) if is_whole])
@@ -331,6 +338,7 @@ def compare_models(
                 training_cost=training_cost_of(model),
                 training_seconds=training_seconds_of(model),
                 is_whole=is_whole,
+                score_cut=cut[name],
             )
             for name, (model, _), told, is_whole in zip(wanted, models, answers, whole, strict=True)
         ),

@@ -216,6 +216,8 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
         features = counted(len(comparison.unsure), "feature")
         yield f"Somebody is unsure of {features} on these tiles: what is predicted there counts neither way."
     for each in comparison.contenders:
+        if each.score_cut is not None:
+            yield f"Of {each.name} only predictions with a score of {each.score_cut:g} or more count."
         if each.predictions.scores.size > 1 and not each.evaluation.overall.by_score:
             yield f"{each.name} has no ranking, as its scores are equal or absent: no AP, and no curve by score."
     yield (

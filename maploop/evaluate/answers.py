@@ -1,6 +1,6 @@
 """What a model answered tile by tile: usable answers, failures, and tiles that it could not be asked about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
 
@@ -131,6 +131,13 @@ class Answers:
     def failed(self) -> NDArray[np.bool_]:
         """Tiles where the model was asked and gave no usable answer."""
         return np.asarray(self.states == TileState.FAILED)
+
+    def from_score(self, score: float | None) -> "Answers":
+        """The answers with only those predictions that have at least a score, or none at all; None: all of them."""
+        if score is None:
+            return self
+        scores = self.predictions.scores
+        return replace(self, predictions=self.predictions.only(np.isnan(scores) | (scores >= score)))
 
     def only(self, kept: NDArray[np.bool_]) -> "Answers":
         """The answers on some of the tiles, which are numbered anew; `failures` stay those of all."""

@@ -73,6 +73,9 @@ def remade(connection: Connection, project: ProjectView, evaluation_ids: Sequenc
         [each.basis.get("name", each.model) for each in kept],
         split=kept[0].split or "test",
         tiles=[parse_tile(each) for each in kept[0].basis.get("chosen_tiles", ())],
+        cuts={
+            each.basis.get("name", each.model): each.basis["score_cut"] for each in kept if "score_cut" in each.basis
+        },
         rules=Rules(told["iou_threshold"], told["line_tolerance_m"], told["point_tolerance_m"]),
     )
     for view, contender in zip(kept, comparison.contenders, strict=True):
@@ -88,6 +91,7 @@ def remade(connection: Connection, project: ProjectView, evaluation_ids: Sequenc
 def _is_of(view: EvaluationView, contender: Contender) -> bool:
     """Whether a kept evaluation is of the same model, named in the same way, and of the same runs."""
     named = view.basis.get("name", view.model) == contender.name
+    named = named and view.basis.get("score_cut") == contender.score_cut
     return named and view.model == contender.model_name and view.basis["runs"] == list(contender.runs)
 
 
@@ -98,6 +102,7 @@ def _says(view: EvaluationView, comparison: Comparison, contender: Contender) ->
         view.split == comparison.split
         and view.basis.get("chosen_tiles", []) == tiles
         and view.basis["runs"] == list(contender.runs)
+        and view.basis.get("score_cut") == contender.score_cut
         and view.result == orjson.loads(orjson.dumps(as_json(contender.evaluation)))
     )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from maploop.compare.score_cuts import best_cuts
 from maploop.compare.sidebyside import Comparison, compare_models
 from maploop.imagery.tilemath import Tile
 from maploop.report.freshness import stamp_of
@@ -15,11 +16,15 @@ MADE = "comparison_made"
 
 @dataclass(frozen=True)
 class Wish:
-    """Which models are to be compared, and on which tiles: of a split, or where that is empty, those named."""
+    """Which models are to be compared, and on which tiles: of a split, or where that is empty, those named.
+
+    cut     count only predictions from the score on that is best for their model on the validation split
+    """
 
     names: tuple[str, ...]
     split: str
     tiles: tuple[Tile, ...]
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,16 @@ class Made:
 def compared(found: Context, wish: Wish) -> Made:
     """The comparison, made now, or the one made before when nothing has changed since. Raises MaploopError."""
     with found.database.read() as connection:
-        key = (wish, stamp_of(connection, found.project, wish.names, wish.split, wish.tiles))
+        key: tuple[object, ...] = (wish, stamp_of(connection, found.project, wish.names, wish.split, wish.tiles))
+        if wish.cut:
+            key = (*key, stamp_of(connection, found.project, wish.names, "validation"))
         kept = st.session_state.get(MADE)
         if isinstance(kept, Made) and kept.key == key:
             return kept
         with st.spinner("Comparing"):
+            cuts, _ = best_cuts(connection, found.project, wish.names) if wish.cut else ({}, [])
             comparison = compare_models(
-                connection, found.project, wish.names, split=wish.split or "test", tiles=wish.tiles
+                connection, found.project, wish.names, split=wish.split or "test", tiles=wish.tiles, cuts=cuts
             )
     with found.database.write() as connection:
         ids = kept_ids(connection, found.project, found.annotator_id, comparison)

@@ -177,6 +177,20 @@ def test_runs_that_asked_in_different_ways_are_offered_one_by_one(town: Town) ->
         assert connection.execute(select(func.count()).select_from(Evaluation)).scalar_one() == before
 
 
+def test_score_cuts_and_blind_tiles_can_be_chosen_on_the_page(town: Town) -> None:
+    with town.database.write() as connection:
+        for column in (40, 41):
+            a_tile(connection, town.project, column, split="test")
+    app = page(town.project)
+    assert "0 of 12 tiles are blind" in told(app)
+    app.checkbox(key="cut_scores").check().run()
+    assert not app.exception
+    app.number_input(key="blind").set_value(2)
+    app.button(key="make_blind").click().run()
+    assert not app.exception
+    assert "2 of 14 test tiles are blind, 0 of these are finished." in told(app)
+
+
 def test_tiles_of_ones_own_choice_are_compared_on_alone(town: Town) -> None:
     app = page(town.project)
     app.selectbox(key="split").set_value("").run()
