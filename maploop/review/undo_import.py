@@ -20,17 +20,20 @@ from maploop.predict.undo_predictions import undo_predictions
 from maploop.project import ProjectView, annotator_id
 from maploop.review.undo_truth import undo_truth
 
-# What an undo comes to, in the order in which people are told.
+# What an undo comes to, one and several, in the order in which people are told.
 COUNTS: Final = {
-    "removed": "features go",
-    "reverted": "features are again as they were before",
-    "restored": "features that it had replaced are shown again",
-    "kept": "features stay, as people or other imports decided them",
-    "reopened": "finished tiles are open again",
-    "uncovered": "tiles lose their imagery",
-    "covered_by_other": "tiles show other imagery",
-    "tiles_removed": "tiles go, as nothing else holds them",
-    "datasets": "frozen datasets stay as they are",
+    "removed": ("feature goes", "features go"),
+    "reverted": ("feature is again as it was before", "features are again as they were before"),
+    "restored": ("feature that it had replaced is shown again", "features that it had replaced are shown again"),
+    "kept": (
+        "feature stays, as people or other imports decided it",
+        "features stay, as people or other imports decided them",
+    ),
+    "reopened": ("finished tile is open again", "finished tiles are open again"),
+    "uncovered": ("tile loses its imagery", "tiles lose their imagery"),
+    "covered_by_other": ("tile shows other imagery", "tiles show other imagery"),
+    "tiles_removed": ("tile goes, as nothing else holds it", "tiles go, as nothing else holds them"),
+    "datasets": ("frozen dataset stays as it is", "frozen datasets stay as they are"),
 }
 
 
@@ -54,7 +57,7 @@ def preview_undo(database: Database, project: ProjectView, import_id: str | int,
 
 def undo_sentence(answer: Mapping[str, Any]) -> str:
     """What an undo comes to, for people."""
-    told = [f"{answer[key]:,} {text}" for key, text in COUNTS.items() if answer.get(key)]
+    told = [f"{answer[key]:,} {texts[answer[key] != 1]}" for key, texts in COUNTS.items() if answer.get(key)]
     return "; ".join(told) + "." if told else "Nothing but the record of it changes."
 
 

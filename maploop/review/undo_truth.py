@@ -19,6 +19,8 @@ from maploop.project import ProjectView
 from maploop.review.bulk import last_decision, move_features, new_ids, record_decisions
 from maploop.vectors.geometry import as_geometries
 
+_GONE = select(Import.id).where(Import.undone_at.is_not(None))
+
 
 @dataclass
 class TruthUndone:
@@ -44,7 +46,7 @@ def undo_truth(connection: Connection, project: ProjectView, import_id: int, ann
     made = select(func.count(Decision.feature_id.distinct())).where(
         Decision.import_id == import_id, Decision.undoes.is_(None)
     )
-    undone.kept = connection.execute(made).scalar_one() - len(standing)
+    undone.kept = connection.execute(made).scalar_one() - sum(row.import_id == import_id for row in standing)
     targets = _targets(connection, standing)
     _undo_decisions(connection, project, import_id, annotator_id, standing, targets, undone)
     reopened = _to_reopen(connection, import_id, undone.tile_ids)
@@ -55,7 +57,11 @@ def undo_truth(connection: Connection, project: ProjectView, import_id: int, ann
 
 
 def _standing(connection: Connection, import_id: int) -> list[Any]:
-    """The import's decisions that still stand, but for annotations that another standing import holds too."""
+    """The import's decisions that still stand, but for annotations that another standing import holds too.
+
+    With them those of imports taken back before, which stood on only because this import holds their annotations.
+    """
+    mine = select(ImportFeature.feature_id).where(ImportFeature.import_id == import_id)
     vouched = (
         select(ImportFeature.feature_id)
         .join(Import, Import.id == ImportFeature.import_id)
@@ -63,9 +69,13 @@ def _standing(connection: Connection, import_id: int) -> list[Any]:
     )
     return list(
         connection.execute(
-            select(Decision.id, Decision.feature_id, Decision.tile_id, Decision.previous_id)
+            select(Decision.id, Decision.feature_id, Decision.tile_id, Decision.previous_id, Decision.import_id)
             .join(Feature, Feature.decision_id == Decision.id)
-            .where(Decision.import_id == import_id, Decision.undoes.is_(None), Feature.id.not_in(vouched))
+            .where(
+                (Decision.import_id == import_id) | (Decision.import_id.in_(_GONE) & Feature.id.in_(mine)),
+                Decision.undoes.is_(None),
+                Feature.id.not_in(vouched),
+            )
             .order_by(Decision.feature_id)
         )
     )
@@ -206,12 +216,17 @@ def _to_reopen(connection: Connection, import_id: int, changed: Collection[int])
         .join(Import, Import.id == ImportTile.import_id)
         .where(Import.kind == "annotations", Import.undone_at.is_(None))
     )
+    mine = select(ImportTile.tile_id).where(ImportTile.import_id == import_id)
     finished = Tile.status.in_(("complete", "approved"))
     by_import = (
         select(Tile.id)
         .join(last, last.c.tile_id == Tile.id)
         .join(TileEvent, TileEvent.seq == last.c.seq)
-        .where(TileEvent.import_id == import_id, finished, Tile.id.not_in(covered))
+        .where(
+            (TileEvent.import_id == import_id) | (TileEvent.import_id.in_(_GONE) & Tile.id.in_(mine)),
+            finished,
+            Tile.id.not_in(covered),
+        )
     )
     found = set(connection.execute(by_import).scalars())
     for ids in in_lists(sorted(changed)):

@@ -155,10 +155,13 @@ def test_what_people_changed_in_truth_stays_and_only_tiles_that_lose_something_o
 
 def test_what_another_file_of_truth_holds_too_stays(database: Database, town: ProjectView, tmp_path: Path) -> None:
     first = know(database, town, tmp_path, square(1), square(25), area=block(2))
-    know(database, town, tmp_path, square(1), area=block(1))
+    second = know(database, town, tmp_path, square(1), area=block(1))
     assert undo_import(database, town, first, "anna")["kept"] == 1
     assert [row.verdict for row in features(database)] == ["add", None]
     assert [row.status for row in tiles(database).values()] == ["complete", "open", "open", "open"]
+    assert undo_import(database, town, second, "anna")["removed"] == 1  # nothing holds it any more
+    assert [row.verdict for row in features(database)] == [None, None]
+    assert [row.status for row in tiles(database).values()] == ["open"] * 4
 
 
 def test_truth_upon_truth_returns_to_what_still_stands(database: Database, town: ProjectView, tmp_path: Path) -> None:

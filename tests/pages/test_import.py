@@ -138,7 +138,7 @@ def test_an_import_is_taken_back_after_the_page_has_said_what_goes(
     app = page()
     app.button(key="preview_undo").click().run()
     assert [each.value for each in app.warning if "features go" in each.value] == [
-        "2 features go; 1 tiles go, as nothing else holds them."
+        "2 features go; 1 tile goes, as nothing else holds it."
     ]
     assert tiles(sqlite_database)
     app.button(key="confirm_undo").click().run()
