@@ -15,6 +15,7 @@ from maploop.errors import ConflictError
 from maploop.predict.file import import_predictions
 from maploop.quality.acceptance import approve_tile, return_tile
 from maploop.review.truth import import_annotations
+from maploop.review.undo_import import undo_import
 from tests.review.finished import finished_with_something_open
 from tests.review.ground import FIRST, Ground, act, decision, geojson, lay_ground, square
 
@@ -184,7 +185,13 @@ def test_what_a_newer_model_finds_on_a_finished_tile_waits_for_a_second_look(gro
     assert "still has 1 undecided" in ground.send("anna", act(TILE, "complete"))["refused"][0]["message"]
 
 
-def test_known_truth_leaves_nothing_open_on_what_it_completes(ground: Ground, tmp_path: Path) -> None:
+def test_known_truth_leaves_nothing_open_neither_brought_in_nor_taken_back(ground: Ground, tmp_path: Path) -> None:
+    finish(ground, "anna", NEXT)
+    ground.send("anna", act(NEXT, "release"))
     known = write_squares(tmp_path / "known.geojson", (TILE, 0), (TILE, 50), (NEXT, 1))
-    import_annotations(ground.database, ground.project, known, annotator="anna", complete_all=True)
+    answer = import_annotations(
+        ground.database, ground.project, known, annotator="anna", complete_all=True, outside_imagery=True
+    )
+    assert finished_with_something_open(ground.database) == []
+    undo_import(ground.database, ground.project, answer["import"], "anna")
     assert finished_with_something_open(ground.database) == []

@@ -2,7 +2,6 @@
 
 import { Api } from "./api.js";
 import { Attention } from "./attention.js";
-import { commandFor } from "./commands.js";
 import { Deciding } from "./deciding.js";
 import { Desk } from "./desk.js";
 import { askFilter, askTile, showHelp } from "./dialogs.js";
@@ -10,6 +9,7 @@ import { make, plural } from "./dom.js";
 import { Frame } from "./frame.js";
 import { History, isEmpty, Preferences, Unfinished } from "./keepsakes.js";
 import { ImageryWatch } from "./imageryWatch.js";
+import { Keyboard } from "./keyboard.js";
 import { Keys } from "./keys.js";
 import { FeatureLayers } from "./layers.js";
 import { Notices } from "./notices.js";
@@ -25,7 +25,6 @@ const ACTIVE_MS = 30_000;
 const SETTLE_MS = 350; // a second Enter so soon after a tile came was meant for the one before
 
 const MOSTLY = 0.995; // a tile with fewer pixels than this share of it says so
-const TABS = ["nextUndecided", "previousUndecided"];
 const ALWAYS = ["help", "unsaved", "goTo", "filter", "back", "undo"]; // what needs no tile in sight
 
 /** @typedef {import("./types.js").Feature} Feature */
@@ -116,7 +115,8 @@ export class Review {
     this.lastActive = Date.now();
     // The focus stays with the map, so that the next Enter is not the button's that was clicked before.
     document.addEventListener("pointerdown", (event) => event.target.closest?.("button") && !event.target.closest("dialog") && event.preventDefault());
-    this.keys = new Keys((key, event) => this.#pressed(key, event), (key) => ["h", "blur"].includes(key) && this.#hide(false));
+    this.keyboard = new Keyboard(this);
+    this.keys = new Keys((key, event) => this.keyboard.pressed(key, event), (key) => ["h", "blur"].includes(key) && this.#hide(false));
     this.frame.guard(() => this.outbox.unsaved > 0, () => this.desk.giveBack({ all: true }));
     this.#useOptions();
   }
@@ -139,59 +139,7 @@ export class Review {
     return this.desk.tile;
   }
 
-  // Keys and commands
-
-  #pressed(key, event) {
-    const mode = this.shaping.isOn ? "shaping" : "review";
-    if (mode === "shaping" && this.shaping.key(key)) {
-      this.update();
-      return true;
-    }
-    if (/^(Shift\+)?[1-9]$/.test(key)) return event.repeat || this.#digit(key, event);
-    if (key === "Escape" && mode === "review") return this.#escape();
-    const command = commandFor(key, mode);
-    if (!command) return false;
-    if (TABS.includes(command.name) && !this.#takesTab()) return false;
-    this.isTabFree = false;
-    if (!event.repeat || command.repeats) this.run(command.name);
-    return true;
-  }
-
-  /** A digit sets the class; with Shift, or when a reject waits for it, it is a reason. */
-  #digit(key, event) {
-    const isReason = key.startsWith("Shift+");
-    if ((isReason || this.deciding.pendingReject) && this.notices.answer(key.at(-1))) return true;
-    if (isReason) {
-      // Where digits are typed with Shift (AZERTY), it was perhaps meant for the class.
-      if (event.key === key.at(-1)) this.notices.say(`No reason is asked for. The key without Shift sets class ${key.at(-1)}.`);
-      return true;
-    }
-    const chosen = [...this.classes.values()].find((each) => String(each.digit) === key);
-    if (!chosen) return false;
-    this.run("class", chosen.name);
-    return true;
-  }
-
-  /** Call a question off; with none open, set Tab free: the keyboard is no trap. */
-  #escape() {
-    if (this.deciding.pendingReject) {
-      this.deciding.pendingReject = null;
-      this.notices.dismissQuestion();
-      return true;
-    }
-    if (this.isTabFree) return false;
-    this.isTabFree = true;
-    this.notices.say("Tab leads through the buttons and out of the map now, until another key of the map is pressed.");
-    return true;
-  }
-
-  /** Whether Tab steps to what is undecided; otherwise it moves the focus, as everywhere. */
-  #takesTab() {
-    if (this.isTabFree || !this.tile?.undecided.length) return false;
-    if (!this.hasToldOfTab) this.notices.say("Tab goes to the next undecided. To leave the map, press Escape first.");
-    this.hasToldOfTab = true;
-    return true;
-  }
+  // Commands
 
   /** Do a command by name. @param {string} name @param {any} [detail] */
   run(name, detail) {
