@@ -179,7 +179,7 @@ def test_people_read_sentences(town: Cli, tmp_path: Path) -> None:
         (["import", "imagery", "Town", "/", "--bounds", "1,2"], "'1,2' are not bounds"),
         (["import", "predictions", "Town", "/nowhere.geojson", "--model", "m"], "/nowhere.geojson is missing"),
         (["import", "annotations", "Town", "/nowhere.geojson", "--class", "building"], "/nowhere.geojson is missing"),
-        (["import", "predictions", "Town", "/", "--model", "m"], "/ is not a file"),
+        (["import", "predictions", "Town", "/", "--model", "m"], "/ is a folder, but no File Geodatabase"),
         (["status", "\udcff"], "is not UTF-8 text"),
         (["export", "Town", "--format", "doc", "--out", "o"], "'doc' is not an export format: use openai"),
         (["export", "Town", "--format", "coco", "--out", "o", "--split", "all"], "'all' is not a split"),

@@ -13,6 +13,8 @@ from maploop.errors import VectorError
 from maploop.predict.placing import MAX_TILES_A_FEATURE, span
 from maploop.project import ProjectView
 from maploop.vectors.features import FeatureTable, ReadReport, SkippedRow
+from maploop.vectors.formats.folders import files_below
+from maploop.vectors.formats.sniff import sniff
 from maploop.vectors.read import read_features
 from maploop.vectors.subprocess_reader import read_features_in_subprocess
 
@@ -102,7 +104,8 @@ def fingerprint(path: Path, choice: Choice) -> str:
     if path.suffix.lower() in (".shp", ".tab", ".mif"):
         parts = sorted(each for each in path.parent.iterdir() if each.stem == path.stem and each.is_file())
     elif path.is_dir():
-        parts = sorted(each for each in path.rglob("*") if each.is_file() and each.suffix.lower() not in _PICTURES)
+        sniff(path)  # a folder of something else is not read from end to end
+        parts = sorted(each for each in files_below(path) if each.suffix.lower() not in _PICTURES)
     told = {name: value for name, value in asdict(choice).items() if value is not None or name not in _LATER}
     digest = hashlib.sha256(repr(told).encode("utf-8", "surrogateescape"))
     for part in parts:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from maploop.errors import VectorError
+from maploop.vectors.formats.folders import files_below, subfolders
 
 FileKind = Literal[
     "json",
@@ -150,8 +151,9 @@ def _of_folder(folder: Path) -> FileKind:
 
 
 def is_yolo(folder: Path) -> bool:
-    """Whether a folder holds YOLO labels: text files below `labels`, or beside a data.yaml or classes.txt."""
-    if any(folder.rglob("labels/**/*.txt")):
+    """Whether a folder holds YOLO labels: text files below its `labels` or a subfolder's, or beside their list."""
+    places = (folder / "labels", *(each / "labels" for each in subfolders(folder)))
+    if any(path.suffix == ".txt" for place in places if place.is_dir() for path in files_below(place)):
         return True
     listed = any((folder / name).is_file() for name in ("data.yaml", "data.yml", "classes.txt"))
     return (listed or folder.name == "labels") and any(folder.glob("*.txt"))

@@ -8,6 +8,7 @@ import orjson
 
 from maploop.errors import VectorError
 from maploop.vectors.formats.drawn import Drawn, box, closed
+from maploop.vectors.formats.folders import files_below
 from maploop.vectors.formats.pixels import tile_named
 from maploop.vectors.formats.table import SourceTable
 
@@ -22,7 +23,8 @@ def read_yolo(folder: Path, *, shown: Path) -> SourceTable:
     The names of classes are those of data.yaml or classes.txt; without them the numbers stay. A label file without
     lines is an image that was looked at.
     """
-    files = sorted(path for path in folder.rglob("*.txt") if path.name not in ("classes.txt", "requirements.txt"))
+    texts = (path for path in files_below(folder) if path.suffix == ".txt")
+    files = sorted(path for path in texts if path.name not in ("classes.txt", "requirements.txt"))
     files = [path for path in files if "labels" in path.parts] or files
     if len(files) > MAX_FILES:
         msg = f"{shown} has {len(files):,} label files, more than {MAX_FILES:,}: split it."
@@ -86,7 +88,7 @@ def _shape(texts: list[str]) -> tuple[dict[str, Any] | None, float | None]:
 
 def _names(folder: Path) -> dict[str, str]:
     """Number -> name, out of the data.yaml or classes.txt in or above the folder."""
-    inside = sorted((each for each in folder.rglob("*") if each.name in _LISTS), key=lambda each: len(each.parts))
+    inside = sorted((each for each in files_below(folder) if each.name in _LISTS), key=lambda each: len(each.parts))
     above = [folder.parent / name for name in _LISTS if (folder.parent / name).is_file()]
     for path in [*inside, *above][:1]:
         text = path.read_text("utf-8", "replace")
