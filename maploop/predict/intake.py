@@ -63,7 +63,7 @@ def read_file(
     report.skipped.sort(key=lambda each: each["row"])
     if wide.any():
         table = _only(table, ~wide)
-    if not len(table) and not (may_be_empty and report.looked_at):
+    if not len(table) and not (may_be_empty and report.looked_at and not report.skipped):
         msg = f"{path} holds no features: nothing was imported."
         if report.skipped:
             first = report.skipped[0]

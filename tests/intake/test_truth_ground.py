@@ -11,6 +11,7 @@ import shapely
 from maploop.database import Database
 from maploop.dataset.datasets import freeze
 from maploop.dataset.export import export
+from maploop.errors import VectorError
 from maploop.imagery.register import register_imagery
 from maploop.imagery.register_area import import_area
 from maploop.imagery.tilemath import Tile
@@ -171,6 +172,16 @@ def test_pictures_without_any_annotation_at_all_are_truth_too(
 ) -> None:
     answer = know(database, project, coco(tmp_path / "t.json", [CORNER], {}))
     assert (answer["imported"], answer["completed"], answer["empty"]) == (0, 1, 1)
+
+
+def test_pictures_whose_annotations_are_all_of_other_classes_are_not_empty(
+    database: Database, project: ProjectView, tmp_path: Path
+) -> None:
+    path = coco(tmp_path / "t.json", [CORNER], {0: [64, 64, 64, 32]})
+    path.write_text(path.read_text(encoding="utf-8").replace("building", "house"), encoding="utf-8")
+    with pytest.raises(VectorError, match="none of its 1 rows can be imported"):
+        know(database, project, path)
+    assert tiles(database) == {}
 
 
 def test_a_finished_task_with_an_empty_result_is_an_empty_tile(
