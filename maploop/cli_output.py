@@ -141,9 +141,7 @@ def say_status(answer: Mapping[str, Any]) -> None:
         say(line)
     if answer["outside_area"]:
         count = answer["outside_area"]
-        say(
-            f"{count:,} {'tile lies' if count == 1 else 'tiles lie'} outside the area and {'is' if count == 1 else 'are'} not counted."
-        )
+        say(f"{count:,} {'tile' if count == 1 else 'tiles'} outside the area, not counted.")
     for name in ("tiles", "decisions"):
         say(f"{name.capitalize()}: " + ", ".join(f"{count:,} {each}" for each, count in answer[name].items()))
 

@@ -20,7 +20,7 @@ from maploop.vectors.geometry import Geometries, as_geometries
 
 @dataclass
 class PredictionsUndone:
-    """What taking back a run came to; `tile_ids`: tiles that look different now.
+    """What taking back a run came to; `tile_ids`: tiles that look different now, `asking`: with features to decide.
 
     removed     undecided features that nobody else predicts: not shown any more
     reverted    undecided features that show an earlier prediction again
@@ -33,6 +33,7 @@ class PredictionsUndone:
     restored: int = 0
     kept: int = 0
     tile_ids: set[int] = field(default_factory=set)
+    asking: set[int] = field(default_factory=set)
 
 
 def undo_predictions(connection: Connection, project: ProjectView, run_id: int) -> PredictionsUndone:
@@ -60,7 +61,8 @@ def undo_predictions(connection: Connection, project: ProjectView, run_id: int) 
     update_rows(connection, Feature, left, {"withdrawn": [True] * count, "withdrawn_by": [None] * count})
     restored = _restore(connection, run_id)
     undone.restored = len(restored)
-    undone.tile_ids |= places_of(connection, [*restored, *earlier])
+    undone.asking = places_of(connection, [*restored, *(shown & earlier.keys())])
+    undone.tile_ids |= undone.asking | places_of(connection, list(earlier))
     refresh_uncertainty(connection, project.id, sorted(undone.tile_ids))
     return undone
 

@@ -229,13 +229,20 @@ def _to_reopen(connection: Connection, import_id: int, changed: Collection[int])
         )
     )
     found = set(connection.execute(by_import).scalars())
-    for ids in in_lists(sorted(changed)):
-        found.update(connection.execute(select(Tile.id).where(Tile.id.in_(ids), finished)).scalars())
-    return sorted(found)
+    return sorted(found.union(finished_among(connection, changed)))
+
+
+def finished_among(connection: Connection, tile_ids: Collection[int]) -> list[int]:
+    """Those tiles that are complete or approved."""
+    found: list[int] = []
+    for ids in in_lists(sorted(tile_ids)):
+        query = select(Tile.id).where(Tile.id.in_(ids), Tile.status.in_(("complete", "approved")))
+        found += connection.execute(query).scalars()
+    return found
 
 
 def reopen_tiles(connection: Connection, tile_ids: Sequence[int], annotator_id: int, import_id: int) -> None:
-    """Finished tiles are open again, as truth on them was taken back."""
+    """Finished tiles are open again, as something of an import on them was taken back."""
     if not tile_ids:
         return
     count = len(tile_ids)
@@ -248,7 +255,7 @@ def reopen_tiles(connection: Connection, tile_ids: Sequence[int], annotator_id: 
             "tile_id": tile_ids,
             "annotator_id": [annotator_id] * count,
             "act": ["reopen"] * count,
-            "comment": ["Known truth was taken back."] * count,
+            "comment": ["An import was taken back."] * count,
             "seconds": [0.0] * count,
             "drawn_by": ["import"] * count,
             "import_id": [import_id] * count,

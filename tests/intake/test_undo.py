@@ -20,6 +20,7 @@ from maploop.status import status_of
 from tests.builders import CORNER, a_tile, some_imagery
 from tests.intake.files import block, counts, decide, features, square, tiles, write
 from tests.intake.test_imagery import tile_folder
+from tests.review.finished import finished_with_something_open
 
 
 @pytest.fixture
@@ -109,6 +110,19 @@ def test_a_later_run_that_did_not_find_it_either_keeps_a_feature_hidden(
     third = predict(database, town, tmp_path, square(1), model="third")
     assert undo_import(database, town, second, "anna")["restored"] == 0
     assert undo_import(database, town, third, "anna")["restored"] == 1
+
+
+def test_a_finished_tile_to_which_something_undecided_comes_back_is_open_again(
+    database: Database, town: ProjectView, tmp_path: Path
+) -> None:
+    predict(database, town, tmp_path, square(1), square(5), model="first")
+    second = predict(database, town, tmp_path, square(1), model="second")
+    know(database, town, tmp_path, square(1), area=block(1))
+    assert tiles(database)[CORNER].status == "complete"
+    told = undo_import(database, town, second, "anna")
+    assert (told["restored"], told["kept"], told["reopened"]) == (1, 1, 1)
+    assert tiles(database)[CORNER].status == "open"
+    assert finished_with_something_open(database) == []
 
 
 def test_truth_is_undone_by_later_decisions_and_its_tiles_are_open_again(
