@@ -11,6 +11,7 @@ from maploop.vectors.geometry.crossings import is_tangled
 from maploop.vectors.geometry.kinds import Geometries, as_geometries, single_parts
 
 _WORLD = 360.0
+_WIDEST_JUMP = 5.0  # degrees: a feature that jumps is small; what is wide may be meant as it is
 
 
 def wrap_longitudes(geometries: Geometries) -> tuple[Geometries, NDArray[np.int64]]:
@@ -39,7 +40,9 @@ def _unrolled(geometry: BaseGeometry) -> BaseGeometry | None:
     x = shapely.get_coordinates(geometry)[:, 0]
     if geometry.geom_type not in ("Polygon", "LineString") or not (np.abs(np.diff(x)) > _WORLD / 2).any():
         return None
-    return shapely.transform(geometry, lambda points: points + np.where(points[:, :1] < 0, [[_WORLD, 0.0]], 0.0))
+    unrolled = shapely.transform(geometry, lambda points: points + np.where(points[:, :1] < 0, [[_WORLD, 0.0]], 0.0))
+    west, _, east, _ = unrolled.bounds
+    return unrolled if east - west <= _WIDEST_JUMP else None
 
 
 def _wrapped(geometry: BaseGeometry) -> BaseGeometry | None:
