@@ -20,6 +20,10 @@ marks           features on the map: found, missed, false; what only one found; 
 money           `Assumptions` -> `Economy`: cost, review hours, break-even, frontier, verdict
 pace            seconds of review a tile
 break_even      `BreakEven` of any two models; which models nothing beats
+judgement       better, worse, as good within a margin, or not shown: one source for sentence, tables and promotion box
+truth_origin    whose predictions the truth was made from, and how many tiles are blind
+score_cuts      the score from which predictions count, the best one chosen on validation tiles
+wording         numbers in words, without a zero that has a sign
 verdict         the sentence, and the assumptions in sentences
 spending        what runs, training and reviewing took, as measured
 reliability     is a score worth its number? curve, calibration error, the score above which nobody need look
