@@ -49,7 +49,6 @@ ROUNDS = 3
 KAMPALA = Path(__file__).resolve().parents[2] / "shared" / "data" / "kampala"
 KAMPALA_ZOOM = 20  # 0.075 m a pixel; the files go one zoom deeper
 SCHOOL_SEED, SCHOOL_SIZE = 42, 512  # the town the first model knows
-BLOCKS = 1  # zooms up: the split goes by squares of two by two tiles, as the ground is small
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _setting(
     name: str, classes: dict[str, GeometryType], zoom: int, imagery: Path, truth: Sequence[tuple[str, BaseGeometry]]
 ) -> Setting:
     database = open_database()
-    settings = ProjectSettings(block_zoom_offset=BLOCKS, test_share=0.25, validation_share=0.1)
+    settings = ProjectSettings(test_share=0.25, validation_share=0.1)
     with database.write() as connection:
         project = create_project(connection, name, list(classes.items()), zoom=zoom, seed="rounds", settings=settings)
     register_imagery(database, project, imagery, may_train=True)
@@ -175,7 +174,7 @@ def _say(
 ) -> None:
     overall = evaluation.overall.figures
     f1 = overall["f1"]
-    interval = f"({f1.low or 0:.3f}-{f1.high or 0:.3f})"
+    interval = f"({f1.reason})" if f1.low is None or f1.high is None else f"({f1.low:.3f}-{f1.high:.3f})"
     by_class = "".join(f"{evaluation.classes[name].figures['f1'].value or 0:>12.3f}" for name in classes)
     learned, seconds = model.parameters.get("tiles", "-"), model.parameters.get("seconds")
     print(

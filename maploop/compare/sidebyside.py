@@ -22,7 +22,7 @@ from maploop.evaluate.runs import Ground, load_answers, load_ground, load_truth,
 from maploop.imagery.tilemath import Tile
 from maploop.predict.models import ModelView, list_models, load_model
 from maploop.project import ProjectView
-from maploop.quality.intervals import MIN_BLOCKS, Interval, Replicates, Support, draw_totals, plain_interval
+from maploop.quality.intervals import MIN_BLOCKS, Interval, Replicates, draw_totals, plain_interval
 from maploop.quality.statistics import CONFIDENCE, Metric
 from maploop.vectors.geometry import GeometryType, area_m2, as_geometries
 
@@ -271,7 +271,7 @@ def subtracted(first: Replicates, second: Replicates) -> Replicates:
     """The difference of two figures of the same tiles, without each fold in turn."""
     return Replicates(
         second.values - first.values,
-        Support(first.support.fold | second.support.fold, max(first.support.blocks, second.support.blocks)),
+        first.support.joined(second.support),
         min(first.items, second.items),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -459,7 +460,7 @@ def _mean(precisions: list[_AveragePrecision]) -> _AveragePrecision:
     spreads = np.stack([each.spread for each in known])
     counted = np.isfinite(spreads).sum(axis=0)
     spread = np.divide(np.nansum(spreads, axis=0), counted, out=np.full(counted.shape, np.nan), where=counted > 0)
-    support = Support(np.any([each.support.fold for each in known], axis=0), max(each.support.blocks for each in known))
+    support = reduce(Support.joined, (each.support for each in known))
     # recalls before classes: the order in which pycocotools adds up, or the last digit differs
     precision = np.stack([each.precision for each in known if each.precision is not None], axis=-1)
     return _AveragePrecision(precision.reshape(len(IOU_THRESHOLDS), -1), spread, support, truths)

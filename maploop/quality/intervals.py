@@ -12,7 +12,8 @@ the variance is taken over. It is that of the delete-one-block jackknife, with S
   interval (1927) for as many items, after the truncated effective sample size of Korn and Graubard (1998), Confidence
   intervals for proportions with small expected number of positive counts estimated from survey data.
 
-Fewer than `MIN_BLOCKS` blocks give no interval. `python -m bench.coverage` measures what these intervals cover.
+Differences, by which models are promoted, take t for the effective number of blocks, which is lower where these are of
+unequal size. Fewer than `MIN_BLOCKS` blocks give no interval. `python -m bench.coverage` measures what intervals cover.
 """
 
 import math
@@ -92,18 +93,29 @@ class Folds:
 
     def support(self, rests_on: Floats) -> "Support":
         """Folds and blocks in which there is something, by counts by tile, (tiles,)."""
-        tile = rests_on > 0
+        held = np.bincount(self.fold, rests_on, minlength=self.count)
+        squares = float((held**2).sum())
         return Support(
-            np.bincount(self.fold, tile, minlength=self.count) > 0, int(np.count_nonzero(np.bincount(self.block, tile)))
+            held > 0,
+            int(np.count_nonzero(np.bincount(self.block, rests_on))),
+            float(held.sum()) ** 2 / squares if squares else 0.0,
         )
 
 
 @dataclass(frozen=True)
 class Support:
-    """The folds in which a figure has something to rest on, (folds,), and of how many blocks these are."""
+    """The folds in which a figure has something to rest on, (folds,), and of how many blocks these are.
+
+    `effective`: how many folds of one size would tell as much, (sum n)^2 / sum n^2 (Kish 1965, Survey Sampling, 11.7).
+    """
 
     fold: NDArray[np.bool_]
     blocks: int
+    effective: float
+
+    def joined(self, other: "Support") -> "Support":
+        """The support of a figure that needs both, such as a difference."""
+        return Support(self.fold | other.fold, max(self.blocks, other.blocks), min(self.effective, other.effective))
 
 
 @dataclass(frozen=True)
@@ -177,7 +189,7 @@ def plain_interval(
     blocks = replicates.support.blocks
     if reason := reason_for_none(blocks):
         return Interval(None, None, blocks, reason)
-    error, t = _error(value, replicates, confidence)
+    error, t = _error(value, replicates, confidence, replicates.support.effective)
     half = t * error
     if half == 0:
         if (least, most) != (-1, 1):
@@ -254,8 +266,13 @@ def percentiles(values: Floats, confidence: float = CONFIDENCE) -> tuple[float, 
     return float(low), float(high)
 
 
-def _error(value: float, replicates: Replicates, confidence: float) -> tuple[float, float]:
-    """The standard error by the jackknife over folds with something in them, and Student's t for one less of these."""
+def _error(
+    value: float, replicates: Replicates, confidence: float, folds_told: float | None = None
+) -> tuple[float, float]:
+    """The standard error by the jackknife over folds with something in them, and Student's t for one less of these.
+
+    Or for one less than `folds_told`: the effective number, where folds of unequal size would make an interval short.
+    """
     values = replicates.values[replicates.support.fold]
     values = values[np.isfinite(values)]
     folds = len(values)
@@ -264,7 +281,8 @@ def _error(value: float, replicates: Replicates, confidence: float) -> tuple[flo
     error = math.sqrt((folds - 1) / folds * float(((values - value) ** 2).sum()))
     if error < 1e-9:  # what rounding leaves
         error = 0.0
-    return error, float(stats.t.ppf((1 + confidence) / 2, folds - 1))
+    freedom = max(1.0, (folds if folds_told is None else min(folds, folds_told)) - 1)
+    return error, float(stats.t.ppf((1 + confidence) / 2, freedom))
 
 
 def _wilson(value: float, items: int, confidence: float) -> tuple[float, float]:
