@@ -18,7 +18,7 @@ from maploop.access import Grant, issue_token
 from maploop.cli import run
 from maploop.database import open_database
 from maploop.settings import get_settings
-from tests.intake.files import square, write
+from tests.intake.files import block, square, write
 from tests.postgresql import Cluster
 
 
@@ -46,7 +46,8 @@ def store(database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     maploop = Maploop(database_url, capsys)
     maploop("project", "create", "Town", "--class", "building:polygon")
     truth = write(tmp_path / "truth.geojson", [square(3 * column) for column in range(6)])
-    maploop("import", "annotations", "Town", truth, "--class", "building", "--complete-all")
+    area = write(tmp_path / "area.geojson", [block()])
+    maploop("import", "annotations", "Town", truth, "--class", "building", "--area", area)
     maploop("export", "Town", "--format", "geojson", "--out", tmp_path / "out")
     models = get_settings().data_folder / "models"
     models.mkdir(parents=True)
