@@ -12,6 +12,7 @@ from maploop.compare.spending import Speeds
 from maploop.compare.wording import counted, fixed, usd
 from maploop.evaluate.runs import ask_command
 from maploop.prices import load_prices
+from maploop.quality.intervals import reason_for_none
 from maploop.quality.statistics import Metric
 
 if TYPE_CHECKING:
@@ -238,11 +239,13 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
         if each.failures:
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in each.failures.items())
             yield f"{each.name} gave no usable answer on some tiles ({kinds}): what is there counts as missed."
-    yield _interval_note()
+    yield _interval_note(comparison)
 
 
-def _interval_note() -> str:
-    return "Intervals are 95 %, over tiles drawn again, the same for all models, and what timing people leaves open."
+def _interval_note(comparison: Comparison) -> str:
+    if reason := reason_for_none(comparison.contenders[0].evaluation.blocks):
+        return f"There are no intervals: the tiles lie in {reason}."
+    return "Intervals are 95 %, over split blocks, the same for all models, and what timing people leaves open."
 
 
 def truth_notes(comparison: Comparison) -> Iterator[str]:
