@@ -52,6 +52,9 @@ def tune(
         float | None, typer.Option(metavar="X", help="Multiplier of the server's own; else it chooses.")
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Else the server chooses.")] = None,
+    delete_files: Annotated[
+        bool, typer.Option("--delete-files", help="Delete the files at the server when the training ends.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Send and pay what is asked about, without being asked.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look: nothing is sent or trained.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="PATH", help="Of a bundle: a folder, or a file .zip.")] = None,
@@ -68,6 +71,7 @@ def tune(
         "--batch-size": batch_size,
         "--learning-rate": learning_rate,
         "--seed": seed,
+        "--delete-files": delete_files or None,
     }
     _check(chosen, given, out, yes)
     if chosen == "bundle":
@@ -99,6 +103,7 @@ def tune(
                 clients=client_of,
                 progress=lambda done, total, text: report(f"{text} {done:,}/{total:,}"),
             )
+        plan = replace(plan, delete_files=delete_files)
         if dry_run:
             _say_plan(plan, as_json=as_json)
         else:
@@ -313,12 +318,28 @@ def cancel(project: ProjectName, job: JobId, db: Url = None, as_json: AsJson = F
     _settle(database, view, found, as_json=as_json)
 
 
+@tuning_app.command("delete-files")
+def delete_files(project: ProjectName, job: JobId, db: Url = None, as_json: AsJson = False) -> None:
+    """Delete the files of an ended training at its server; the model stays."""
+    from maploop.tune.vendor_files import delete_files as delete_there  # noqa: PLC0415
+
+    database, view = _project(db, project)
+    found = delete_there(database, view, job)
+    if as_json:
+        say_json({"job": job, **found.to_json()})
+    else:
+        say(found.to_text())
+
+
 def _settle(database: "Database", project: "ProjectView", job: "JobView", *, as_json: bool) -> None:
     """Meet a wish at the server now, unless somebody is at work on the training and will."""
+    from maploop.tune.vendor_files import delete_when_asked  # noqa: PLC0415
     from maploop.tune.work import meet_wish  # noqa: PLC0415
 
     if not job.is_over and not job.at_work:
         job = meet_wish(database, project, job.id)
+    elif job.is_over:
+        delete_when_asked(database, project, job.id)
     _say_asked(job, as_json=as_json)
 
 
@@ -359,6 +380,8 @@ def _say_job(job: "JobView") -> None:
         say(job.error)
     elif job.doing and not job.is_over:
         say(f"{job.share:.0%} {job.doing}")
+    if job.has_files_left:
+        say(f"Its files are still at {job.destination}: delete them with maploop tuning delete-files.")
 
 
 def _say_course(events: "list[EventView]", checkpoints: "list[CheckpointView]") -> None:

@@ -19,7 +19,7 @@ from db.types import utc_now
 from maploop.database import Database
 from maploop.dataset.datasets import DatasetView
 from maploop.dataset.reading import Sources
-from maploop.errors import InputError
+from maploop.errors import InputError, MaploopError
 from maploop.prices import load_prices
 from maploop.project import ProjectView
 from maploop.tune.explain import why_failed
@@ -37,6 +37,7 @@ from maploop.tune.records import (
 )
 from maploop.tune.register import register_best
 from maploop.tune.remote import Remote, ServerBusyError, ServerRefusedError, one_line
+from maploop.tune.vendor_files import AS_CONFIRMED, delete_at, say_left
 
 logger = logging.getLogger(__name__)
 
@@ -196,6 +197,8 @@ class HostedJob:
         with self.database.write() as connection:
             if beat_job(connection, self.job_id, self.worker) != "cancel":
                 return False
+        self._delete_files()
+        with self.database.write() as connection:
             tell(connection, self.job_id, "Cancelled before anything was trained.")
             end_job(connection, self.job_id, self.worker, "cancelled", doing="Cancelled")
         return True
@@ -224,6 +227,8 @@ class HostedJob:
             known = frozenset(known_events(connection, self.job_id))
         events = self.remote.events(remote_id, known)
         checkpoints = self.remote.checkpoints(remote_id) if events or ends else []
+        if ends:
+            self._delete_files()  # before the end is written down: after a kill, the next look comes here again
         with self.database.write() as connection:
             add_events(connection, self.job_id, events)
             add_checkpoints(connection, self.job_id, checkpoints)
@@ -268,6 +273,16 @@ class HostedJob:
             values["doing"] = "Cancelled"
         end_job(connection, self.job_id, self.worker, status, error, **values)
 
+    def _delete_files(self) -> None:
+        """Delete the files at the server when that was confirmed; what fails is left for a person to ask again."""
+        job = self._load()
+        if not job.delete_files:
+            return
+        try:
+            delete_at(self.database, job, self.remote, AS_CONFIRMED)
+        except MaploopError as error:
+            say_left(self.database, job, error)
+
     # -- rows, and time
 
     def _load(self) -> JobView:
@@ -303,6 +318,7 @@ class HostedJob:
         return seconds
 
     def _give_up(self, error: str) -> JobView:
+        self._delete_files()
         with self.database.write() as connection:
             tell(connection, self.job_id, error, "error")
             end_job(connection, self.job_id, self.worker, "failed", error, doing="Given up")

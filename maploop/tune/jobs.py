@@ -73,6 +73,16 @@ class JobView:
         return "this machine" if self.trainer == "local" else destination_named(self.base_url)
 
     @property
+    def delete_files(self) -> bool:
+        """Whether its files at the server are to be deleted when it ends."""
+        return bool(self.preflight.get("delete_files"))
+
+    @property
+    def has_files_left(self) -> bool:
+        """Whether it has ended and files of it are known to be at the server still."""
+        return self.is_over and bool(self.training_file_id or self.validation_file_id)
+
+    @property
     def can_pause(self) -> bool:
         """Whether it makes sense to ask for a pause."""
         return self.trainer == "openai" and self.status == "running"
@@ -111,6 +121,7 @@ class JobView:
                 "validation_file": self.validation_file_id,
                 "model": self.result,
             },
+            "delete_files": self.delete_files,
             "trained_tokens": self.trained_tokens,
             "cost_estimated": self.cost_estimated,
             "cost": self.cost,

@@ -96,6 +96,7 @@ class Preflight:
     cost                estimated, None where the price is unknown
     prices_of           the date of the price table
     token               of this plan: it is started once, however often that is asked
+    delete_files        whether the files at the server are deleted when the training ends
     """
 
     trainer: Trainer
@@ -117,6 +118,7 @@ class Preflight:
     prices_of: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     token: str = field(default_factory=lambda: uuid4().hex)
+    delete_files: bool = False
 
     @property
     def may_start(self) -> bool:
@@ -156,9 +158,10 @@ class Preflight:
                 f"That costs about {self.cost:,.2f} {self.currency} at the prices of {self.prices_of}: "
                 f"{self.billed_tokens:,} tokens in {self.hyperparameters.epochs} epochs."
             )
+        afterwards = " The files are deleted there when the training ends." if self.delete_files else ""
         return (
             f"Send {self.examples:,} examples with {self.images:,} pictures to {self.destination} and train "
-            f"{self.base!r} on them? {cost}"
+            f"{self.base!r} on them? {cost}{afterwards}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -103,6 +103,34 @@ def take_job(connection: Connection, project: ProjectView, job_id: int, worker: 
     return load_job(connection, project, job_id)
 
 
+def hold_ended_job(connection: Connection, project: ProjectView, job_id: int, worker: str) -> JobView:
+    """Hold a training that has ended at a server, so that nobody resumes it meanwhile; needs a write transaction.
+
+    Raises NotFoundError, ConflictError when it has not ended, nothing of it was uploaded, or somebody is at work on it.
+    """
+    row = connection.execute(
+        select(TuningJob.worker, TuningJob.beat_at).where(TuningJob.id == job_id).with_for_update()
+    ).one_or_none()
+    job = load_job(connection, project, job_id)
+    if job.trainer == "local":
+        msg = f"Tuning job {job_id} was done on this machine: nothing of it was uploaded."
+        raise ConflictError(msg)
+    if not job.is_over:
+        msg = (
+            f"Tuning job {job_id} is {job.status} and may still need its files at {job.destination}: delete them when "
+            "it has ended, or cancel it first."
+        )
+        raise ConflictError(msg)
+    if row is not None and is_alive(row.worker, row.beat_at):
+        host, process, _ = row.worker.rsplit(":", 2)
+        msg = (
+            f"The files of tuning job {job_id} are being deleted by process {process} on {host}: wait, and look again."
+        )
+        raise ConflictError(msg)
+    connection.execute(update(TuningJob).where(TuningJob.id == job_id).values(worker=worker, beat_at=utc_now()))
+    return job
+
+
 def beat_job(connection: Connection, job_id: int, worker: str) -> str | None:
     """Give a sign of life -> the wish of a person. Raises ConflictError when somebody else has the training."""
     kept = connection.execute(

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -99,14 +99,38 @@ class Remote:
         return None
 
     def has_file(self, file_id: str) -> bool:
-        """Whether a file is still there."""
+        """Whether a file is still there, and can be used."""
+        file = self._file(file_id)
+        return file is not None and file.status != "error"
+
+    def _is_known(self, file_id: str) -> bool:
+        return self._file(file_id) is not None
+
+    def _file(self, file_id: str) -> FileObject | None:
+        """A file as the server tells of it, None when there is none."""
         try:
             with self._told("find a file"):
-                return self._client.files.retrieve(file_id).status != "error"
+                return self._client.files.retrieve(file_id)
         except ServerRefusedError as error:
             if error.status == 404:
-                return False
+                return None
             raise
+
+    def files_named(self, names: Collection[str]) -> list[str]:
+        """The ids of all training files that are called so, whatever became of them."""
+        with self._told("list the files"):
+            return [each.id for each in self._client.files.list(purpose="fine-tune") if each.filename in names]
+
+    def delete_file(self, file_id: str) -> bool:
+        """Delete a file -> whether it was there; False when it is gone already."""
+        try:
+            with self._told("delete a file"):
+                self._client.files.delete(file_id)
+        except ServerRefusedError as error:
+            if error.status != 404 or self._is_known(file_id):  # a server without that route answers 404 too
+                raise
+            return False
+        return True
 
     def upload(self, path: Path, sha256: str) -> str:
         """Send a training file -> its id."""

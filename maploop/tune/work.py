@@ -26,6 +26,7 @@ from maploop.tune.plan import Clients, Confirmation, Preflight, check_confirmed
 from maploop.tune.records import add_job, beat_job, end_job, let_go, note_job, take_job, tell
 from maploop.tune.remote import Remote
 from maploop.tune.trainer import Lesson, Trainer, TuningCancelledError
+from maploop.tune.vendor_files import delete_when_asked
 
 LOCAL_BEAT_SECONDS = 2.0  # somebody waits for it, and may change their mind
 
@@ -120,6 +121,7 @@ def carry_out_job(
             raise
         except Exception as error:
             _stopped(database, job_id, worker, said_of(error))
+            delete_when_asked(database, project, job_id, clients)
             raise
         finally:
             with database.write() as connection:

@@ -14,6 +14,7 @@ from maploop.tune.naming import FRESH_LOCAL, free_name
 from maploop.tune.plan import Clients
 from maploop.tune.preflight import local_plan
 from maploop.tune.records import cancel_job, give_up_job, resume_job, waiting_jobs
+from maploop.tune.vendor_files import delete_when_asked
 from maploop.tune.work import carry_out_job, start_job
 from maploop.work.foreman import Foreman, Key, Lane, Watch
 from maploop.work.messenger import Errand, send
@@ -135,6 +136,7 @@ def cancel(database: Database, project: ProjectView, job_id: int, foreman: Forem
         cancel_job(connection, project, job_id)
     if foreman:
         foreman.cancel(training_key(job_id))
+    delete_when_asked(database, project, job_id)
 
 
 def resume(database: Database, project: ProjectView, job_id: int) -> None:

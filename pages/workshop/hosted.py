@@ -1,6 +1,7 @@
 """Training at a server: looked at before anything is sent, and begun when somebody has agreed to exactly that."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -140,6 +141,12 @@ def agree(found: Context, plan: Preflight) -> None:
     if not plan.may_start:
         st.caption("What is marked in red forbids it: nothing can be sent.")
         return
+    deletes = st.checkbox(
+        "Delete the files there when the training ends",
+        key="delete_files",
+        help="The model stays. Without this they stay at the server until they are deleted below, at the training.",
+    )
+    plan = replace(plan, delete_files=deletes)
     st.markdown(f"**{plain(plan.question)}**")
     missing = is_missing(plan.key_name, plan.base_url)
     if st.button(

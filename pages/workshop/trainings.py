@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
+from maploop.errors import MaploopError
 from maploop.tune.jobs import (
     CheckpointView,
     EventView,
@@ -16,12 +17,15 @@ from maploop.tune.jobs import (
 )
 from maploop.tune.records import pause_job
 from maploop.tune.register import register_checkpoint
+from maploop.tune.vendor_files import delete_files
 from maploop.work import trainings
 from maploop.work.office import foreman_of, wake, watch_of
+from pages.acts import show_error
 from pages.charts import lines_by_step
 from pages.common import Context
 from pages.links import plain
 from pages.workshop.acts import act
+from pages.workshop.asking import is_missing, show_key
 from pages.workshop.words import (
     ENDED,
     NOTHING,
@@ -197,6 +201,8 @@ def show_training(found: Context, job: JobView) -> None:
             ):
                 resume = trainings.resume
                 act(found, f"Training {job.id} goes on.", lambda: resume(found.database, found.project, job.id))
+        if job.has_files_left:
+            ask_to_delete_files(found, job)
         show_curves(events, checkpoints, f"one_{job.id}")
         if checkpoints:
             show_checkpoints(found, job, checkpoints)
@@ -207,6 +213,33 @@ def show_training(found: Context, job: JobView) -> None:
                     for each in events[-SHOWN_EVENTS:][::-1]
                 ]
                 st.dataframe(rows, hide_index=True, key="events", height=280)
+
+
+def ask_to_delete_files(found: Context, job: JobView) -> None:
+    """Say that files of an ended training are at its server, with a button that asks once before it deletes them."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"Its training files are still at {plain(job.destination)}.", width="content")
+        with st.popover("Delete them there", icon=":material/delete:", key="delete_files_there"):
+            st.markdown("The model stays. Trying this training again would send the files anew.")
+            show_key(job.key_name or None, job.base_url)
+            if st.button(
+                f"Delete the files at {plain(job.destination)}",
+                type="primary",
+                disabled=is_missing(job.key_name or None, job.base_url),
+                key="confirm_delete_files",
+            ):
+                do_delete_files(found, job)
+
+
+def do_delete_files(found: Context, job: JobView) -> None:
+    """Delete the files of a training at its server, and say which there were; an error is shown in place."""
+    try:
+        deleted = delete_files(found.database, found.project, job.id, annotator=found.annotator)
+    except MaploopError as error:  # the server is away, or another training needs them
+        show_error(error)
+        return
+    say_next(deleted.to_text())
+    st.rerun()
 
 
 def show_curves(events: Sequence[EventView], checkpoints: Sequence[CheckpointView], key: str) -> None:

@@ -24,6 +24,8 @@ from maploop.work.foreman import Foreman
 from pages import links
 from pages.workshop import bundle
 from tests.tune.ground import Ground, lay_ground, models_of
+from tests.tune.hosted import Office
+from tests.vendor import KEY, Vendor, server_error
 
 PAGE = str(Path(links.__file__).parent / "models.py")
 CLOSED = "http://127.0.0.1:9/v1"  # nobody listens there
@@ -169,9 +171,12 @@ def test_what_is_sent_where_and_for_how_much_is_agreed_to_first(
     app.number_input(key="epochs").set_value(2).run()
     assert not has(app, "confirm_tuning")  # what was looked at is not what would be sent now
     app.button(key="preflight").click().run()
+    app.checkbox(key="delete_files").check().run()
+    assert "The files are deleted there when the training ends." in said(app)
     app.button(key="confirm_tuning").click().run()
     assert not app.exception
     (job,) = jobs_of(ground)
+    assert job.delete_files
     assert (job.status, job.hyperparameters["epochs"], job.in_app) == ("waiting", 2, True)
     assert "sk-secret" not in said(app)
 
@@ -218,6 +223,29 @@ def test_a_hosted_training_shows_its_curves_and_any_checkpoint_becomes_a_model(
     app.button(key="register_checkpoint").click().run()
     assert not app.exception
     assert models_of(ground) == ["tuned-step-1"]
+
+
+def test_the_files_of_an_ended_training_are_deleted_at_the_server_after_a_question(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VENDOR_KEY", KEY)
+    ground = lay_ground(sqlite_database, splits=("train",) * 10)
+    with Vendor() as vendor:
+        office = Office(ground, vendor)
+        job = office.carry_out(office.start().id)
+        app = page()
+        assert not app.exception
+        assert "Its training files are still at 127.0.0.1" in said(app)
+        assert "The model stays." in said(app)
+        vendor.faults.on_route("DELETE /v1/files/{id}", server_error())
+        app.button(key="confirm_delete_files").click().run()
+        assert not app.exception
+        assert "is busy or failing" in said(app)
+        app.button(key="confirm_delete_files").click().run()
+        assert not app.exception
+        assert f"127.0.0.1:{vendor.url.split(':')[2].split('/')[0]}: {job.training_file_id}." in said(app)
+        assert [each["purpose"] for each in vendor.files.values()] == ["fine-tune-results"]
+        assert not has(app, "confirm_delete_files")
 
 
 def test_a_bundle_is_made_and_offered(ground: Ground, dataset: DatasetView, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,7 @@ class _Work:
 
     def outcomes(self, *, waits: bool) -> Iterator[Sequence[Outcome]]:
         """All that comes of the run. Raises MaploopError."""
+        self._submitter.delete_files_left()
         self._take_up()
         while True:
             if self._assignment.stopped():
@@ -119,6 +120,7 @@ class _Work:
                 yield from self._submit()
             if not self._open:
                 if self._assignment.stopped() or not self._waiting:
+                    self._submitter.delete_files_left()
                     return
                 if not self._is_full:
                     raise self._budget.ended(len(self._waiting))
@@ -199,7 +201,7 @@ class _Work:
         self._records.note_collected(batch)
         self._most_open += 1
         del self._open[batch.id]
-        self._remote.delete_files([batch.input_file_id, seen.output_file_id, seen.error_file_id])
+        self._submitter.delete_files(batch, seen)
         if seen.status == "cancelled" and not self._assignment.stopped():
             msg = f"Batch {batch.remote_id} was cancelled at {self._remote.host}: resume the run to submit the rest."
             raise RunEndsError(msg)
@@ -265,7 +267,7 @@ class _Work:
             ]
         self._records.drop(batch, said)
         del self._open[batch.id]
-        self._remote.delete_files([batch.input_file_id])
+        self._submitter.delete_files(batch, seen)
         for tile in tiles:
             self._submitter.give_back(tile)
         if is_full:

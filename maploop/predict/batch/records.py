@@ -6,7 +6,7 @@ Every write makes sure that the run is still this worker's: a batch is submitted
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -20,6 +20,9 @@ from maploop.errors import ConflictError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.runs import OPEN_BATCHES, tile_ids
 from maploop.project import ProjectView
+
+# The error of a collected batch until its files are deleted at the server.
+FILES_LEFT: Final = "Its files may still be at the server: the next run of the model deletes them."
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ class BatchView:
 
 def batches_of(connection: Connection, run_id: int) -> list[BatchView]:
     """All batches of a run, oldest first."""
-    columns = [column for column in Batch.__table__.columns if column.name != "run_id"]
-    return [_view(row) for row in connection.execute(select(*columns).where(Batch.run_id == run_id).order_by(Batch.id))]
+    query = select(*_columns()).where(Batch.run_id == run_id).order_by(Batch.id)
+    return [_view(row) for row in connection.execute(query)]
 
 
 class Records:
@@ -160,12 +163,34 @@ class Records:
         )
 
     def note_collected(self, batch: BatchView) -> BatchView:
-        """Everything that came of it is stored."""
-        return self.note(batch, status="collected", collected_at=utc_now())
+        """Everything that came of it is stored; its files are to be deleted at the server."""
+        return self.note(batch, status="collected", collected_at=utc_now(), error=FILES_LEFT)
 
     def drop(self, batch: BatchView, error: str) -> BatchView:
         """It came to nothing: its tiles are free."""
         return self.note(batch, status="dropped", error=error)
+
+    def batches_with_files(self) -> list[BatchView]:
+        """Closed batches of this run's model, of any run, whose files may still be at the server, oldest first."""
+        with self._database.read() as connection:
+            model = select(Run.model_id).where(Run.id == self.run_id).scalar_subquery()
+            rows = connection.execute(
+                select(*_columns())
+                .join(Run, Run.id == Batch.run_id)
+                .where(
+                    Run.model_id == model,
+                    ((Batch.status == "collected") & (Batch.error != ""))
+                    | ((Batch.status == "dropped") & Batch.input_file_id.is_not(None)),
+                )
+                .order_by(Batch.id)
+            )
+            return [_view(row) for row in rows]
+
+    def note_files_deleted(self, batch: BatchView) -> None:
+        """The server has none of its files any more."""
+        with self._database.write() as connection:
+            for status, values in (("collected", {"error": ""}), ("dropped", {"input_file_id": None})):
+                connection.execute(update(Batch).where(Batch.id == batch.id, Batch.status == status).values(**values))
 
     def _hold(self, connection: Connection) -> None:
         worker = connection.execute(select(Run.worker).where(Run.id == self.run_id).with_for_update()).scalar()
@@ -190,6 +215,10 @@ def _tiles_in_open_batches(connection: Connection, run_id: int) -> set[int]:
         .where(Batch.run_id == run_id, Batch.status.in_(OPEN_BATCHES))
     )
     return set(rows.scalars())
+
+
+def _columns() -> list[Any]:
+    return [column for column in Batch.__table__.columns if column.name != "run_id"]
 
 
 def _view(row: Row[Any]) -> BatchView:

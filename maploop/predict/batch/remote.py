@@ -1,7 +1,6 @@
 """A server's files and batches, as far as predicting needs them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -10,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import openai
 
-from maploop.errors import MaploopError
+from maploop.errors import MaploopError, NotFoundError
 from maploop.predict.batch.files import ENDPOINT
 from maploop.predict.batch.records import BatchView
 from maploop.predict.chat.pace import Clock
@@ -132,12 +131,25 @@ class RemoteBatches:
 
         return self._ask(send, f"file {file_id}")
 
-    def delete_files(self, ids: Iterable[str | None]) -> None:
-        """Remove files that nobody needs any more, as far as that is easily done."""
-        for each in ids:
-            if each:
-                with suppress(MaploopError):  # what is left there costs nothing, and the answers are safe
-                    self._ask(partial(_delete, each), f"file {each}")
+    def delete_files(self, ids: Iterable[str | None]) -> bool:
+        """Delete files that nobody needs any more -> whether none of them is at the server now; never raises."""
+        gone = [self._delete(each) for each in ids if each]  # all are tried
+        return all(gone)
+
+    def _delete(self, file_id: str) -> bool:
+        what = f"file {file_id}"
+        try:
+            return not isinstance(self._ask(partial(_delete, file_id), what), Trouble)
+        except NotFoundError:  # gone already, or the server cannot delete
+            try:
+                self._ask(partial(_retrieve, file_id), what)
+            except NotFoundError:
+                return True
+            except MaploopError:
+                return False
+        except MaploopError:
+            return False
+        return False
 
     def _ask(self, send: Callable[[openai.OpenAI], T | Trouble], what: str) -> T | Trouble:
         return self._server.ask(send, what, self._clock.today())
@@ -145,6 +157,10 @@ class RemoteBatches:
 
 def _delete(file_id: str, client: openai.OpenAI) -> None:
     client.files.delete(file_id)
+
+
+def _retrieve(file_id: str, client: openai.OpenAI) -> None:
+    client.files.retrieve(file_id)
 
 
 def _remote(batch: BatchView) -> str:

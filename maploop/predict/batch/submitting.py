@@ -6,13 +6,13 @@ from collections import deque
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from maploop.errors import ConflictError
+from maploop.errors import ConflictError, MaploopError, NotFoundError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.batch.files import Draft, Limits, path_of, request_line
 from maploop.predict.batch.patience import Patience
 from maploop.predict.batch.questions import Questions
 from maploop.predict.batch.records import BatchView, Records, new_name
-from maploop.predict.batch.remote import RemoteBatches
+from maploop.predict.batch.remote import RemoteBatch, RemoteBatches
 from maploop.predict.chat.budget import Budget
 from maploop.predict.chat.server import Trouble
 from maploop.predict.predictor import Assignment, Failure, Outcome
@@ -75,7 +75,11 @@ class Submitter:
         """
         if batch.status == "written":
             if self._assignment.stopped():
+                sent = self._patience.insist(lambda: self._remote.find_file(batch))  # a kill may have hidden it
+                if isinstance(sent, str):
+                    batch = self._uploaded(batch, sent)
                 self._drop(batch, _CANCELLED)
+                self.delete_files(batch)
                 return None
             if not path_of(batch.name).exists():
                 found = self._settled(batch, self._patience.insist(lambda: self._remote.find_file(batch)))
@@ -89,12 +93,35 @@ class Submitter:
             if self._assignment.stopped():
                 known = self._settled(batch, self._patience.insist(lambda: self._remote.find(batch)))
                 if known is None:
-                    self._remote.delete_files([batch.input_file_id])
                     self._drop(batch, _CANCELLED)
+                    self.delete_files(batch)
                     return None
                 return self._records.note_submitted(batch, known.id, known.status)
             batch = self._create(batch, unsure=True)
         return batch
+
+    def delete_files(self, batch: BatchView, seen: RemoteBatch | None = None) -> None:
+        """Delete the files of a closed batch at the server, and note it; what fails is left to `delete_files_left`."""
+        made = (seen.output_file_id, seen.error_file_id) if seen else ()
+        if self._remote.delete_files([batch.input_file_id, *made]):
+            self._records.note_files_deleted(batch)
+
+    def delete_files_left(self) -> None:
+        """Delete what kills and failures left at the server of closed batches of this model; never raises for it."""
+        for batch in self._records.batches_with_files():
+            seen = None
+            if batch.remote_id is not None:
+                try:
+                    found = self._remote.retrieve(batch)
+                except NotFoundError:  # no batch, so that nothing tells of other files than its input
+                    pass
+                except MaploopError:
+                    continue
+                else:
+                    if isinstance(found, Trouble):
+                        continue
+                    seen = found
+            self.delete_files(batch, seen)
 
     def give_back(self, tile: Tile) -> None:
         """A tile was not asked about, or its request cost nothing."""
@@ -146,7 +173,7 @@ class Submitter:
         """The answer; when it is a refusal for good, the batch is dropped. Raises ConflictError."""
         if isinstance(answer, Trouble):
             self._drop(batch, answer.failure.message)
-            self._remote.delete_files([batch.input_file_id])
+            self.delete_files(batch)
             raise ConflictError(answer.failure.message)
         return answer
 

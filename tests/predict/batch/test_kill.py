@@ -40,6 +40,7 @@ def test_killed_at_any_point_and_taken_up_again(world: World) -> None:
         assert len(world.vendor.bill.charges) == TILES
         world.assert_paid_once(run)
         assert all(each.status in ("collected", "dropped") for each in world.batches(run))
+        assert not world.vendor.files
     assert deaths > (50 if world.database.is_sqlite else 12)
     assert not list(world.batches_folder.glob("*"))
 
