@@ -160,13 +160,14 @@ def test_what_is_sent_where_and_for_how_much_is_agreed_to_first(
     app.segmented_control(key="trainer").set_value("At a server").run()
     app.selectbox(key="hosted_base").set_value("gpt-4o").run()
     app.text_input(key="hosted_url").set_value(CLOSED).run()
+    app.text_input(key="hosted_key").set_value("VENDOR_KEY").run()
     app.button(key="preflight").click().run()
     assert not app.exception
     question = said(app)
     assert "Send 10 examples with 10 pictures to 127.0.0.1:9 and train 'gpt-4o' on them?" in question
     assert "USD" in question
     assert app.button(key="confirm_tuning").disabled
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
+    monkeypatch.setenv("VENDOR_KEY", "sk-secret-of-the-test")
     app.run()
     app.number_input(key="epochs").set_value(2).run()
     assert not has(app, "confirm_tuning")  # what was looked at is not what would be sent now
