@@ -285,7 +285,7 @@ def test_tiles_that_a_server_is_at_work_on_are_not_asked_by_another_run(world: W
     world.predict()
     with world.database.write() as connection:
         begun = begin_run(connection, world.project, world.model, ALL, prompt_hash=world.predictor().prompt_hash)
-    assert (begun.run_id, begun.known) == (None, TILES)
+    assert (begun.run_id, begun.known, sum(each.tiles for each in begun.under_way)) == (None, 0, TILES)
 
 
 def test_a_worker_whose_run_was_taken_over_submits_nothing_more(world: World) -> None:
