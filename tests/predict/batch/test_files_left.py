@@ -33,6 +33,7 @@ def test_a_file_whose_upload_nobody_noted_is_deleted_when_the_run_is_cancelled(w
         left = world.last_run()
         if left is not None and world.vendor.files:
             break
+    assert left is not None
     assert [each.status for each in world.batches(left)] == ["written"]
     run = world.resume(left.id, cancelled=True)
     assert run.status == "cancelled"
