@@ -22,7 +22,7 @@ CLEARED_PREFIXES = ("MAPLOOP_", "OPENAI_", "AZURE_OPENAI_", "STREAMLIT_")
 # Keys of the tests, and the servers they may be sent to.
 KEYS = (
     "TOWN_KEY=127.0.0.1, OTHER_KEY=127.0.0.1, EXAMPLE_KEY=models.example, "
-    "VENDOR_KEY=127.0.0.1, VENDOR_KEY=api.openai.com, VENDOR_KEY=us.openai.azure.com"
+    "VENDOR_KEY=127.0.0.1, VENDOR_KEY=localhost, VENDOR_KEY=api.openai.com, VENDOR_KEY=us.openai.azure.com"
 )
 CLEARED_SUFFIXES = ("_PROXY",)
 
