@@ -1,4 +1,4 @@
-"""What intervals of nominal 95 % cover, and how often the gate errs, in simulation: `python -m bench.coverage`.
+"""Simulate the coverage of intervals of nominal 95 %, and the errors of the gate: `python -m bench.coverage`.
 
 Tiles of some ten features each, 5 to 200 of them, are drawn from worlds whose true figures are known: in some, tiles
 are independent and each is a block; in others, blocks of one to seven tiles share how hard they are, with effects of
@@ -39,7 +39,7 @@ _TRUTH = 40_000  # tiles from which true figures are taken
 
 @dataclass(frozen=True)
 class World:
-    """What tiles are drawn from. `effect`: standard deviation of what a block shares, 0: its tiles are independent."""
+    """A population of tiles; `effect`: standard deviation of what a block shares, 0: its tiles are independent."""
 
     name: str
     recall: float

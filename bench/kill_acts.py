@@ -208,7 +208,7 @@ def _kill_once(act: str, original: Path, data: Path, after: float, outcome: Outc
 
 
 def _wrong(act: str, data: Path) -> list[str]:
-    """What is not as it has to be after a kill, in words."""
+    """Say what is not as it has to be after a kill."""
     found = []
     if act == "upgrade":
         database = connect(f"sqlite:///{data / 'maploop.sqlite'}")

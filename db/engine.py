@@ -51,7 +51,7 @@ class Database:
 
     @property
     def name(self) -> str:
-        """What people know it by: its URL, without a password."""
+        """The URL without its password, for people."""
         return self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager

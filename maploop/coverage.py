@@ -78,7 +78,7 @@ def backdrops_of(connection: Connection, project: ProjectView) -> list[Backdrop]
 def area_and_coverage(
     connection: Connection, project: ProjectView
 ) -> tuple[BaseGeometry | None, "Coverage", list[Backdrop]]:
-    """What a map of the project's ground shows: its area, if it has one, its tiles and its imagery."""
+    """Layers of a map of the project's ground: its area, if it has one, its tiles and its imagery."""
     return area_of(connection, project), coverage_of(connection, project), backdrops_of(connection, project)
 
 

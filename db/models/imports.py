@@ -1,4 +1,4 @@
-"""What was brought into a project, by whom, and whether it was taken back."""
+"""Imports: files and imagery brought into a project, by whom, and whether they were taken back."""
 
 from datetime import datetime
 from typing import Any

@@ -1,1 +1,1 @@
-"""What stands between the server and every request: who a browser tab works as, and who may ask at all."""
+"""Middleware before every request: the name that a browser tab works under, and the check of Host and Origin."""

@@ -144,7 +144,7 @@ class Economy:
 
 
 def weigh(comparison: Comparison, assumptions: Assumptions) -> Economy:
-    """What each model and drawing by hand cost under the assumptions, and which to choose.
+    """Costs of each model and of drawing by hand under the assumptions, and the choice among them.
 
     Models that answered too few of the tiles are not reckoned with.
     """

@@ -73,7 +73,7 @@ class Trial:
         )
 
     def asks(self) -> str:
-        """What a person is to confirm, in a sentence; empty where nothing speaks against it."""
+        """The question for a person to confirm, in a sentence; empty where nothing speaks against it."""
         return f"Against it speaks: {'; '.join(self.objections)}." if self.objections else ""
 
 
@@ -139,7 +139,7 @@ def usual_assumptions(
 
 
 def _objections_of_money(economy: Economy, gate: Gate) -> Iterator[str]:
-    """What costs less than the candidate beyond chance: drawing by hand, or the current model."""
+    """Name the alternative that costs less than the candidate beyond chance: drawing by hand, or the current model."""
     if economy.run == BY_HAND or (
         gate.passed and gate.current is not None and economy.run not in (None, gate.candidate)
     ):

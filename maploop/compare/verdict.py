@@ -32,7 +32,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Weighed:
-    """What a verdict rests on, all of models that answered enough of the tiles; the first of them is the base.
+    """The figures of a verdict, all of models that answered enough of the tiles; the first of them is the base.
 
     totals          USD at the volume, people included; None where something is not known
     by_hand         of drawing everything by hand
@@ -166,7 +166,7 @@ def _by_quality(base: str, weighed: Weighed) -> Advice:
 
 
 def _money(saving: Metric, rival: str, volume: int, *, second_is_cheaper: bool) -> str:
-    """What the cheaper one costs less than its rival; `saving` is what the second costs less than the first."""
+    """Saving of the cheaper of two; `saving` is by how much the second costs less than the first."""
     sign = 1 if second_is_cheaper else -1
     value = sign * (saving.value or 0.0)
     amount = usd(value)

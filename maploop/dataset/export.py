@@ -167,7 +167,7 @@ def _look(job: Job, database: Database, dataset: DatasetView, *, pictures: bool)
 
 
 def _measured(job: Job, database: Database, dataset: DatasetView, tiles: Indices) -> dict[int, PixelCoverage]:
-    """What is known already of the pixels of some tiles, by index."""
+    """Recorded pixel coverage of some tiles, by index."""
     snapshot = job.snapshot
     index_of = {snapshot.tile(index): index for index in tiles.tolist()}
     with database.read() as connection:

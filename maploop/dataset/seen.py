@@ -47,7 +47,7 @@ class Sight:
         return dict(reasons)
 
     def with_pixels(self, tiles: Indices) -> Indices:
-        """Those of the tiles that have pixels."""
+        """Select the tiles that have pixels."""
         return np.array([tile for tile in tiles.tolist() if tile not in self.errors], dtype=np.int64)
 
 

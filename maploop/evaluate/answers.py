@@ -1,4 +1,4 @@
-"""What a model answered tile by tile: usable answers, failures, and tiles that it could not be asked about."""
+"""Answers of a model tile by tile: usable ones, failures, and tiles that it could not be asked about."""
 
 from dataclasses import dataclass, replace
 from enum import IntEnum

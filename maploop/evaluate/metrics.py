@@ -417,7 +417,7 @@ class _AveragePrecision:
 
 @dataclass(frozen=True)
 class _Ranking:
-    """What average precision is computed of: `ignored`, (10, n), count neither way at each IoU threshold."""
+    """Input of average precision: `ignored`, (10, n), count neither way at each IoU threshold."""
 
     predictions: Layer
     outcome: Outcome

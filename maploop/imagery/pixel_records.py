@@ -1,4 +1,4 @@
-"""What is known of the pixels of a project's tiles: measured once per tile and imagery, kept with the tile."""
+"""Records of pixel coverage: measured once per tile and imagery, kept with the tile."""
 
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -104,7 +104,7 @@ def pixel_coverages(
 
 
 def read_records(connection: Connection, project_id: int, tiles: Collection[Tile]) -> dict[Tile, PixelRecord]:
-    """What is kept of the pixels of a project's tiles; a tile without imagery has a share of 0."""
+    """Recorded pixel coverage of a project's tiles; a tile without imagery has a share of 0."""
     found: dict[Tile, PixelRecord] = {}
     wanted = {(tile.quadkey, tile.z): tile for tile in tiles}
     for some in in_lists(sorted(quadkey for quadkey, _ in wanted)):

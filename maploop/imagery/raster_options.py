@@ -10,7 +10,7 @@ from maploop.imagery.info import SourceInfo
 
 @dataclass(frozen=True)
 class RasterOptions:
-    """What a person says of a raster, in place of what the file says or what is found out.
+    """Options of a raster that override the file and what is found out.
 
     crs         such as EPSG:32636
     bands       numbers from 1 of the bands shown as red, green and blue, or of one shown as grey

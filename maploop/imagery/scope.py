@@ -65,7 +65,7 @@ def tiles_of_source(info: SourceInfo, zoom: int, area: BaseGeometry | None) -> l
 
 
 def within_area(area: BaseGeometry, tiles: Sequence[Tile]) -> list[Tile]:
-    """Those tiles that an area reaches into."""
+    """Select the tiles that an area reaches into."""
     return [tile for tile, inside in zip(tiles, reach_into(area, tiles).tolist(), strict=True) if inside]
 
 
@@ -116,7 +116,7 @@ def remove_unheld(connection: Connection, project: ProjectView, import_id: int, 
 
 
 def _referred_to(connection: Connection, tile_ids: Sequence[int]) -> set[int]:
-    """Those tiles that history refers to: any table but those that hold nothing."""
+    """Select the tiles that history refers to: any table but those that hold nothing."""
     ignored = {table_of(each).name for each in _HOLD_NOTHING}
     columns = [
         key.parent

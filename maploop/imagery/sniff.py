@@ -19,7 +19,7 @@ _ONCE = Limits(attempts=1)
 
 
 def describe_address(text: str, *, max_zoom: int | None = None) -> SourceInfo:
-    """What an http address leads to: an XYZ template, a WMS, an ArcGIS tile service, TileJSON.
+    """Describe the source at an http address: an XYZ template, a WMS, an ArcGIS tile service, TileJSON.
 
     Of a template nothing is fetched. `max_zoom` is the deepest zoom of a template, where somebody knows it. Raises
     ImageryError naming the equivalent that works.
@@ -52,7 +52,7 @@ def describe_address(text: str, *, max_zoom: int | None = None) -> SourceInfo:
 
 
 def _asked(text: str, max_zoom: int | None) -> SourceInfo:
-    """What a bare address says of itself when it is asked for WMS capabilities: TileJSON, WMS, WMTS."""
+    """Ask a bare address for WMS capabilities, and describe what answers: TileJSON, WMS, WMTS."""
     check_address(text)
     msg = f"{public_name(text)!r} is no XYZ template and no WMS: write {{z}}/{{x}}/{{y}} or add LAYERS="
     asked = with_parameters(text, {"SERVICE": "WMS", "REQUEST": "GetCapabilities", "VERSION": "1.3.0"})

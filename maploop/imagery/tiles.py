@@ -143,7 +143,7 @@ def _take_up(
 
 
 def set_aside(area: BaseGeometry | None, tiles: Sequence[Tile]) -> list[str | None]:
-    """What `Tile.set_aside` says of tiles: "area" outside the project's area."""
+    """Compute `Tile.set_aside` of tiles: "area" outside the project's area."""
     if area is None:
         return [None] * len(tiles)
     return [None if inside else "area" for inside in reach_into(area, tiles).tolist()]

@@ -20,7 +20,7 @@ HOPELESS: frozenset[ImageryReason] = frozenset({"refused", "busy", "unreachable"
 
 @dataclass
 class Trial:
-    """What came of the tiles that were asked for.
+    """Results of the tiles that were asked for.
 
     came        tiles with pixels
     holes       tiles that the server answered without pixels

@@ -106,7 +106,7 @@ def _base(connection: Connection, project: ProjectView, model: ModelView) -> Mod
 
 
 def _words(examples: Mapping[str, Any]) -> str:
-    """What sets it apart: `3 nearest examples`."""
+    """Name the set-up in words: `3 nearest examples`."""
     count = examples["shots"]
     nearest = "nearest " if examples.get("retrieve") else ""
     by = f" by {examples['embedder']}" if examples.get("embedder") else ""

@@ -20,7 +20,7 @@ from maploop.vectors.geometry import Geometries, as_geometries
 
 @dataclass
 class PredictionsUndone:
-    """What taking back a run came to; `tile_ids`: tiles that look different now, `asking`: with features to decide.
+    """Counts of a run taken back; `tile_ids`: tiles that look different now, `asking`: with features to decide.
 
     removed     undecided features that nobody else predicts: not shown any more
     reverted    undecided features that show an earlier prediction again

@@ -38,7 +38,7 @@ class Approval:
 
 @dataclass(frozen=True)
 class Ground:
-    """What approving by a spot check rests on: the rates it found, and in how many tiles looked at.
+    """Evidence for an approval by spot check: the rates it found, and in how many tiles looked at.
 
     objections      what speaks against it, a sentence each: rates above what the project calls acceptable
     """
@@ -50,7 +50,7 @@ class Ground:
     objections: tuple[str, ...]
 
     def text(self) -> str:
-        """What it rests on, in a sentence."""
+        """The evidence in a sentence."""
         looked_at = "1 tile" if self.tiles == 1 else f"{self.tiles:,} tiles"
         return f"By {looked_at} looked at: errors {self.errors.text()}, missed {self.missed.text()}."
 
@@ -68,7 +68,7 @@ class Ground:
 def ground_of_approval(
     connection: Connection, project: ProjectView, sample_id: int, annotator_id: int | None = None
 ) -> Ground:
-    """What the approval of an annotator's tiles, or of those looked at (None), by a spot check rests on."""
+    """Collect the evidence for approving an annotator's tiles, or those looked at (None), by a spot check."""
     results = results_of(connection, project, sample_id)
     scores = results.overall
     if annotator_id is not None:

@@ -127,7 +127,7 @@ def import_annotations(
 
 
 def _advice(stored: StoredTruth) -> str:
-    """What to do about tiles at the rim; empty when there are none."""
+    """Advise on tiles at the rim; empty when there are none."""
     if not stored.at_rim:
         return ""
     tiles = "1 tile was" if stored.at_rim == 1 else f"{stored.at_rim:,} tiles were"

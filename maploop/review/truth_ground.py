@@ -140,7 +140,7 @@ def _inside(
 def _reaching_the_end(
     inside: Sequence[Tile], known: set[tuple[int, int]], geometries: Geometries, placement: Placement
 ) -> list[Tile]:
-    """Those tiles whose features come near where the project's ground ends: into the outer half of the tile."""
+    """Select the tiles whose features come near where the project's ground ends: into the outer half of the tile."""
     row = {tile: index for index, tile in enumerate(placement.tiles)}
     fits = np.ones(len(inside), dtype=np.bool_)
     of_tile: NDArray[np.int64] = np.full(len(placement.tiles), -1, dtype=np.int64)

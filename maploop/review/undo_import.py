@@ -51,12 +51,12 @@ def undo_import(database: Database, project: ProjectView, import_id: str | int, 
 
 
 def preview_undo(database: Database, project: ProjectView, import_id: str | int, annotator: str) -> dict[str, Any]:
-    """What `undo_import` would come to, and raise; nothing changes."""
+    """Preview `undo_import`: its counts and its errors; nothing changes."""
     return _undo(database, project, import_id, annotator, is_meant=False)
 
 
 def undo_sentence(answer: Mapping[str, Any]) -> str:
-    """What an undo comes to, for people."""
+    """Counts of an undo in words."""
     told = [f"{answer[key]:,} {texts[answer[key] != 1]}" for key, texts in COUNTS.items() if answer.get(key)]
     return "; ".join(told) + "." if told else "Nothing but the record of it changes."
 

@@ -24,7 +24,7 @@ _GONE = select(Import.id).where(Import.undone_at.is_not(None))
 
 @dataclass
 class TruthUndone:
-    """What taking back truth came to; `tile_ids`: tiles that look different now.
+    """Counts of truth that was taken back; `tile_ids`: tiles that look different now.
 
     removed     annotations that the file had added
     reverted    features that stand again as they did before the file decided them
@@ -233,7 +233,7 @@ def _to_reopen(connection: Connection, import_id: int, changed: Collection[int])
 
 
 def finished_among(connection: Connection, tile_ids: Collection[int]) -> list[int]:
-    """Those tiles that are complete or approved."""
+    """Select the tiles that are complete or approved."""
     found: list[int] = []
     for ids in in_lists(sorted(tile_ids)):
         query = select(Tile.id).where(Tile.id.in_(ids), Tile.status.in_(("complete", "approved")))

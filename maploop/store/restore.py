@@ -64,7 +64,7 @@ def _relative(name: str, backup: Backup) -> Path:
 
 
 def _taken(data: Path, tops: list[str], place: Path | None) -> list[Path]:
-    """What a restore would overwrite."""
+    """List what a restore would overwrite."""
     found = [data / top for top in tops if (data / top).exists()]
     if place is not None:
         beside = [place.with_name(place.name + suffix) for suffix in ("", "-wal", "-shm")]

@@ -237,7 +237,7 @@ def _size(image: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _outline(annotation: Mapping[str, Any]) -> object:
-    """What an annotation draws, as a GeoJSON geometry in pixels or its run-length mask; text says why it is nothing."""
+    """Read the shape of an annotation: a GeoJSON geometry in pixels, a run-length mask, or text that says why not."""
     polyline = annotation.get("polyline")
     if isinstance(polyline, list) and polyline:
         return {"type": "MultiLineString", "coordinates": [_points(flat) for flat in polyline]}

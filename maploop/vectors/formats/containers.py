@@ -140,7 +140,7 @@ class _Budget:
 
 
 def read_gzip(path: Path, read: Callable[[Path, FileKind], list[SourceTable]], shown: Path) -> list[SourceTable]:
-    """What a gzipped file holds. Raises VectorError."""
+    """Unpack a gzipped file. Raises VectorError."""
     name = path.name[:-3] if path.suffix.lower() == ".gz" else path.name
     with tempfile.TemporaryDirectory(prefix="maploop-") as folder:
         target = Path(folder) / _safe(name)
