@@ -37,7 +37,7 @@ VENDORS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "DASHSCOPE_API_KEY": ("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com"),
         "XAI_API_KEY": ("api.x.ai",),
         "NVIDIA_API_KEY": ("integrate.api.nvidia.com",),
-        "HF_TOKEN": ("router.huggingface.co", "*.endpoints.huggingface.cloud"),
+        "HF_TOKEN": ("router.huggingface.co",),  # endpoints are anybody's: list one's own
     }
 )
 

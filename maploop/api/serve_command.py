@@ -28,7 +28,7 @@ def serve_command(script: Path, port: int, hosts: Iterable[str] = ()) -> list[st
     settings["server.port"] = port
     settings["server.allowedHosts"] = [*settings["server.allowedHosts"], *(_checked(each) for each in hosts)]
     options = [option for name, value in settings.items() for option in _options(name, value)]
-    return [sys.executable, "-m", "streamlit", "run", str(script), *options]
+    return [sys.executable, "-P", "-m", "streamlit", "run", str(script), *options]
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -25,19 +25,19 @@ def undo_imagery(
     An import that refreshed known imagery gives back what was known before. Raises ConflictError when a later import
     has refreshed this one.
     """
+    later = connection.execute(
+        select(func.min(Import.id)).where(
+            Import.imagery_id == undone.imagery_id, Import.id > undone.id, Import.undone_at.is_(None)
+        )
+    ).scalar()
+    if later is not None:
+        msg = f"Import {later} refreshed this imagery and still stands: take that one back first."
+        raise ConflictError(msg)
     before: dict[str, Any] | None = undone.report.get("before")
     if before is not None:
         connection.execute(update(Imagery).where(Imagery.id == undone.imagery_id).values(**before))
         mine = TileRow.import_id == undone.id
     else:
-        later = connection.execute(
-            select(func.min(Import.id)).where(
-                Import.imagery_id == undone.imagery_id, Import.id > undone.id, Import.undone_at.is_(None)
-            )
-        ).scalar()
-        if later is not None:
-            msg = f"Import {later} refreshed this imagery and still stands: take that one back first."
-            raise ConflictError(msg)
         connection.execute(update(Imagery).where(Imagery.id == undone.imagery_id).values(withdrawn_at=utc_now()))
         mine = TileRow.project_id == project.id
     rows = connection.execute(

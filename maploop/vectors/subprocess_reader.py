@@ -56,9 +56,9 @@ def read_features_in_subprocess(
     settings = get_settings()
     limits = {"megabytes": settings.import_megabytes, "seconds": settings.import_seconds}
     with tempfile.TemporaryDirectory(prefix="maploop-read-") as folder:
-        request = {"path": str(path), "folder": folder, "options": options, **limits}
+        request = {"path": os.fsencode(path).hex(), "folder": folder, "options": options, **limits}
         child = subprocess.Popen(
-            [sys.executable, "-m", "maploop.vectors.subprocess_reader"],
+            [sys.executable, "-P", "-m", "maploop.vectors.subprocess_reader"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -96,7 +96,7 @@ def _converse(
             )
             raise VectorError(msg)
         progress(f"Reading {name} ({waited:.0f} s)")
-    if out:
+    with contextlib.suppress(orjson.JSONDecodeError):  # it may have been killed while it wrote
         answer: dict[str, Any] = orjson.loads(out)
         return answer
     msg = (
@@ -142,7 +142,7 @@ def _serve() -> None:
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     from maploop.vectors.read import read_features  # noqa: PLC0415  after the limits are set
 
-    table, report = read_features(Path(request["path"]), **request["options"])
+    table, report = read_features(Path(os.fsdecode(bytes.fromhex(request["path"]))), **request["options"])
     with pa.OSFile(str(Path(request["folder"]) / _FEATURES), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
         for batch in _batches(table):
             writer.write_batch(batch)

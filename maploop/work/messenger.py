@@ -59,7 +59,7 @@ def send(errand: Errand, watch: Watch) -> None:
     Raises ConflictError when it ended before its time; the row then stands as it left it.
     """
     child = subprocess.Popen(
-        [sys.executable, "-m", "maploop.work.errand"],
+        [sys.executable, "-P", "-m", "maploop.work.errand"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

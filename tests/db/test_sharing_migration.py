@@ -4,7 +4,7 @@ from alembic import command
 from sqlalchemy import MetaData, insert, select
 
 from db.engine import Database
-from db.models import Imagery
+from db.models import Imagery, Tile
 from db.types import utc_now
 from db.upgrade import alembic_config, upgrade
 
@@ -23,7 +23,11 @@ def test_imagery_of_an_older_database_that_must_not_train_stays_here(blank: Data
         plain = {"project_id": 1, "kind": "xyz", "info": {}, "attribution": "", "licence": "", "created_at": now}
         rows = [{"location": "a", "may_train": False, **plain}, {"location": "b", "may_train": True, **plain}]
         connection.execute(insert(tables.tables["imagery"]), rows)
+        place = {"z": 19, "x": 1, "y": 2, "quadkey": "0", "shuffle": 0.5, "uncertainty": 0.0, "split": "train"}
+        tile = {"project_id": 1, "imagery_id": 1, "status": "open", "comment": "", **place}
+        connection.execute(insert(tables.tables["tile"]).values(**tile))
     upgrade(blank)
     with blank.read() as connection:
         rights = dict(connection.execute(select(Imagery.location, Imagery.may_leave)).all())
+        assert connection.execute(select(Tile.imagery_id)).scalars().all() == [1]
     assert rights == {"a": False, "b": True}

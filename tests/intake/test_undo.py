@@ -225,6 +225,10 @@ def test_a_refresh_gives_back_what_was_known_before(database: Database, project:
     second = register_imagery(database, project, path, licence="none", may_train=False)
     with pytest.raises(ConflictError, match=f"Import {second['import']} refreshed this imagery and still stands"):
         undo_import(database, project, first["import"], "anna")
+    third = register_imagery(database, project, path, may_leave=False)  # what it withdrew is not given back before it
+    with pytest.raises(ConflictError, match=f"Import {third['import']} refreshed this imagery and still stands"):
+        undo_import(database, project, second["import"], "anna")
+    undo_import(database, project, third["import"], "anna")
     undo_import(database, project, second["import"], "anna")
     with database.read() as connection:
         row = connection.execute(select(Imagery.licence, Imagery.may_train)).one()

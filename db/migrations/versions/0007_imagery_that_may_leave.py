@@ -12,9 +12,9 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    """Imagery whose terms forbid training stays here until somebody says otherwise."""
-    with op.batch_alter_table("imagery") as batch_op:
-        batch_op.add_column(sa.Column("may_leave", sa.Boolean(), nullable=True))
+    """Imagery whose terms forbid training stays here until somebody says otherwise.
+
+    The table is not rebuilt, as batch operations would: tiles refer to it.
+    """
+    op.add_column("imagery", sa.Column("may_leave", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.execute("UPDATE imagery SET may_leave = may_train")
-    with op.batch_alter_table("imagery") as batch_op:
-        batch_op.alter_column("may_leave", existing_type=sa.Boolean(), nullable=False)

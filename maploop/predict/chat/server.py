@@ -13,6 +13,7 @@ import orjson
 from pydantic import SecretStr
 
 from maploop.errors import AccessError, ConflictError, MaploopError, NotFoundError
+from maploop.imagery.sharing import is_own_server
 from maploop.keys import key_for
 from maploop.predict.chat.pace import seconds_to_rest
 from maploop.predict.chat.parameters import OPENAI, ChatParameters
@@ -44,6 +45,14 @@ class Trouble:
     complaint: str = ""
 
 
+def plain_client(base_url: str) -> httpx2.Client:
+    """Make the HTTP client for a server: what is sent there goes there, to nobody that it redirects to.
+
+    What is sent to a server of one's own passes no proxy of the environment either.
+    """
+    return httpx2.Client(follow_redirects=False, trust_env=not is_own_server(base_url))
+
+
 class ChatServer:
     """Safe to use from many threads."""
 
@@ -57,7 +66,7 @@ class ChatServer:
             base_url=parameters.base_url,
             timeout=httpx2.Timeout(parameters.timeout, connect=min(_CONNECT_SECONDS, parameters.timeout)),
             max_retries=0,  # the pace is kept by whoever asks: all of them rest together
-            http_client=http_client,
+            http_client=http_client or plain_client(parameters.base_url),
         )
         if self.host != urlsplit(OPENAI).netloc:  # the SDK reads these from the environment, for OpenAI alone
             self._client.organization = self._client.project = None
