@@ -44,6 +44,23 @@ def small_holes(places: Places) -> Places:
     return np.asarray(np.argwhere(small[gaps]) + corner, dtype=np.int64)
 
 
+def largest_gap(places: Places) -> int:
+    """How many of these places join one another, sideways or diagonally, at most.
+
+    Places over more than `MAX_CELLS` tiles are not looked at: all of them count as joined.
+    """
+    if not len(places):
+        return 0
+    corner = places.min(axis=0)
+    width, height = (places.max(axis=0) - corner + 1).tolist()
+    if width * height > MAX_CELLS:
+        return len(places)
+    mask = np.zeros((width, height), dtype=np.bool_)
+    mask[tuple((places - corner).T)] = True
+    joined, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=np.int8))
+    return int(np.bincount(joined.ravel())[1:].max())
+
+
 def tiles_within(
     connection: Connection, project: ProjectView, area: BaseGeometry, touched: Sequence[Tile]
 ) -> list[Tile]:

@@ -18,11 +18,20 @@ from maploop.errors import InputError
 from maploop.imagery.area import area_of, reach_into, tiles_of_area, wholly_within
 from maploop.imagery.tilemath import Tile
 from maploop.imagery.tiles import on_imagery
-from maploop.predict.extent import MAX_TILES, Places, small_holes, tiles_at_zoom, tiles_within
+from maploop.predict.extent import (
+    LARGEST_HOLE,
+    MAX_TILES,
+    Places,
+    largest_gap,
+    small_holes,
+    tiles_at_zoom,
+    tiles_within,
+)
 from maploop.predict.placing import Placement
 from maploop.project import ProjectView
 from maploop.vectors.geometry import Geometries
 
+MOST_UNTOUCHED: Final = 1 / 4  # of an area's tiles, where a file is taken to cover the area
 SIDES: Final = ((-1, 0), (1, 0), (0, -1), (0, 1))  # west, east, north, south
 AROUND: Final = tuple((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if (x, y) != (0, 0))
 Basis = Literal["area", "images", "project_area", "extent"]
@@ -57,8 +66,8 @@ def covered_ground(
     looked_at       tiles of any zoom whose pictures the file lists: without an area those are covered, and no others
     fill_extent     everything within the bounds of the file's tiles was looked at
 
-    Without either, the project's area is taken for stated when the file spans it from end to end. Raises InputError
-    when that is more than `MAX_TILES` tiles.
+    Without either, the project's area is taken for stated when the file fills it: from end to end, with features on
+    nearly all of its tiles. Raises InputError when that is more than `MAX_TILES` tiles.
     """
     touched = placement.tiles
     project_area = area_of(connection, project)
@@ -70,7 +79,7 @@ def covered_ground(
         return CoveredGround(tiles, "images", _without(touched, tiles))
     if not touched:
         return CoveredGround([], "extent", [])
-    if project_area is not None and _spans(touched, project_area, project.zoom):
+    if project_area is not None and _fills(touched, project_area, project.zoom):
         tiles = tiles_within(connection, project, project_area, touched)
         return CoveredGround(tiles, "project_area", _without(touched, tiles))
     tiles = _inside(connection, project, geometries, placement, project_area, fill_extent=fill_extent)
@@ -82,14 +91,20 @@ def _without(tiles: Sequence[Tile], others: Iterable[Tile]) -> list[Tile]:
     return [tile for tile in tiles if tile not in gone]
 
 
-def _spans(touched: Sequence[Tile], area: BaseGeometry, zoom: int) -> bool:
-    """Whether tiles reach from end to end of an area, in both directions."""
+def _fills(touched: Sequence[Tile], area: BaseGeometry, zoom: int) -> bool:
+    """Whether tiles reach from end to end of an area, in both directions, and leave only few and small gaps in it.
+
+    Two houses in opposite corners reach from end to end, too, and say nothing of the tiles between them.
+    """
     candidates = tiles_of_area(area, zoom)
     inner = [tile for tile, within in zip(candidates, wholly_within(area, candidates), strict=True) if within]
     if not inner:
         return False
     own, wanted = _places(touched), _places(inner)
-    return bool((own.min(axis=0) <= wanted.min(axis=0)).all() and (own.max(axis=0) >= wanted.max(axis=0)).all())
+    if (own.min(axis=0) > wanted.min(axis=0)).any() or (own.max(axis=0) < wanted.max(axis=0)).any():
+        return False
+    untouched = _without(inner, touched)
+    return len(untouched) <= MOST_UNTOUCHED * len(inner) and largest_gap(_places(untouched)) <= LARGEST_HOLE
 
 
 def _inside(

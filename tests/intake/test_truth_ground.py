@@ -113,13 +113,32 @@ def test_an_area_drawn_along_tiles_to_six_decimals_holds_them(
     assert complete(database) == square_of(2)
 
 
-def test_the_projects_area_is_taken_for_stated_by_a_file_that_spans_it(
+def test_the_projects_area_is_taken_for_stated_by_a_file_that_fills_it(
     database: Database, town: ProjectView, tmp_path: Path
 ) -> None:
-    import_area(database, town, block(3, 3), source="area.geojson")
-    ends = write(tmp_path / "t.geojson", houses([(0, 0), (2, 2), (3, 3)]))
-    assert know(database, town, ends)["basis"] == "project_area"
-    assert complete(database) == square_of(3)
+    import_area(database, town, block(4, 4), source="area.geojson")
+    beyond = (square_of(4) - {(0, 0), (1, 2), (2, 2)}) | {(4, 4)}
+    answer = know(database, town, write(tmp_path / "t.geojson", houses(beyond)))
+    assert (answer["basis"], answer["empty"]) == ("project_area", 3)
+    assert complete(database) == square_of(4)
+
+
+@pytest.mark.parametrize(
+    "mapped",
+    [
+        {(0, 0), (5, 5)},
+        square_of(6) - {(x, 2) for x in range(5)},
+        {(x, y) for x, y in square_of(6) if 2 in (x % 3, y % 3)},
+    ],
+    ids=["two corners", "a gap of five tiles", "many small gaps"],
+)
+def test_a_file_with_little_between_the_ends_of_the_projects_area_does_not_complete_it(
+    database: Database, town: ProjectView, tmp_path: Path, mapped: set[Place]
+) -> None:
+    import_area(database, town, block(6, 6), source="area.geojson")
+    answer = know(database, town, write(tmp_path / "t.geojson", houses(mapped)))
+    assert (answer["basis"], answer["empty"]) == ("extent", 0)
+    assert complete(database) < mapped
 
 
 def test_a_file_that_ends_within_the_projects_area_does_not_complete_the_rest(
