@@ -4,7 +4,9 @@ import json
 import shutil
 import sqlite3
 import zipfile
+from collections.abc import Callable
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +114,9 @@ def test_a_restore_takes_the_place_of_nothing_unless_told(store: Maploop, tmp_pa
     if not store.url.startswith("sqlite"):
         file = tmp_path / "b.zip"
         store("backup", file)
+        before = contents(data())
         assert "is not empty: make a new database" in store("restore", file, "--force", code=2)
+        assert contents(data()) == before
         return
     before = decisions(store.url)
     file = tmp_path / "b.zip"
@@ -162,6 +166,74 @@ def test_a_backup_that_is_damaged_or_none_restores_nothing(sqlite_url: str, tmp_
         assert not (data() / "maploop.sqlite").exists()
         assert not (data() / "signing.key").exists()
         assert list(tmp_path.rglob("evil")) == []
+
+
+def altered(whole: Path, file: Path, change: Callable[[dict[str, Any], dict[str, bytes]], None]) -> Path:
+    """A backup with its manifest and files changed, and the checksums made to fit."""
+    with zipfile.ZipFile(whole) as source:
+        contents = {name: source.read(name) for name in source.namelist()}
+    manifest = json.loads(contents.pop("manifest.json"))
+    change(manifest, contents)
+    manifest["files"] = [
+        {"path": name, "bytes": len(content), "sha256": sha256(content).hexdigest()}
+        for name, content in contents.items()
+    ]
+    with zipfile.ZipFile(file, "w") as target:
+        for name, content in (*contents.items(), ("manifest.json", json.dumps(manifest).encode())):
+            target.writestr(name, content)
+    return file
+
+
+def test_a_backup_that_was_made_up_touches_nothing_even_when_told_to_replace(
+    store: Maploop, tmp_path: Path, empty_url: str
+) -> None:
+    whole, outside = tmp_path / "whole.zip", tmp_path / "outside"
+    store("backup", whole)
+    is_sqlite = store.url.startswith("sqlite")
+
+    def leads_out(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
+        manifest["tables"][str(outside)] = []
+        contents[str(outside)] = contents[f"{outside}.copy"] = b"evil"
+
+    def has_no_database(_manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
+        for name in [name for name in contents if not name.startswith("data/")]:
+            del contents[name]
+
+    def is_of_later(manifest: dict[str, Any], _contents: dict[str, bytes]) -> None:
+        manifest["revision"] = "9999"
+
+    def is_another_database(_manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
+        other = tmp_path / "other.sqlite"
+        with closing(sqlite3.connect(other)) as connection, connection:
+            connection.execute("CREATE TABLE alembic_version (version_num)")
+            connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+        contents["database.sqlite"] = other.read_bytes()
+
+    def ends_otherwise(manifest: dict[str, Any], _contents: dict[str, bytes]) -> None:
+        manifest["chain"] = {"links": 999, "head": "00" * 32}
+
+    cases = [
+        (leads_out, "was not made by Maploop"),
+        (has_no_database, "lacks its database"),
+        (is_of_later, "revision 9999, this version knows up to"),
+        (ends_otherwise, "History in the backup ends at link 7 "),
+    ]
+    if is_sqlite:
+        cases.append((is_another_database, "is at revision 9999, its manifest says"))
+    close_shared()
+    before = contents(data())
+    kept = decisions(store.url)
+    store.url = empty_url
+    for change, told in cases:
+        file = altered(whole, tmp_path / f"{change.__name__}.zip", change)
+        assert told in store("restore", file, "--force", code=2), change.__name__
+        assert [path for path in tmp_path.iterdir() if path.name.startswith("outside")] == []
+        assert contents(data()) == before
+        assert [path for path in data().iterdir() if path.name.startswith("replaced-")] == []
+    if is_sqlite:
+        assert decisions(store.url) == kept
+    else:  # and the blank database stayed blank
+        assert store.json("restore", whole, "--force")["verify"]["ok"]
 
 
 def test_a_backup_that_fails_leaves_no_file(store: Maploop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ FORMAT = 1
 CACHES = ("cache", "embeddings")  # made again when they are missing
 _PACKED = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".zip", ".parquet", ".model", ".gz"}
 _BLOCK = 1 << 20
+_TABLE = re.compile(r"[a-z][a-z0-9_]*")  # it becomes the name of a file
 
 Progress = Callable[[str], None]
 
@@ -146,18 +148,38 @@ def read_backup(archive: zipfile.ZipFile, name: Path) -> Backup:
             msg = f"{name} was made by a later version of Maploop: upgrade Maploop."
             raise InputError(msg)
         files = {each["path"]: (int(each["bytes"]), str(each["sha256"])) for each in content["files"]}
-        return Backup(
+        backup = Backup(
             kind=content["database"],
             revision=content["revision"],
             head=content["chain"]["head"],
             links=content["chain"]["links"],
             made_at=content["made_at"],
             files=files,
-            tables=content["tables"],
+            tables={str(table): list(columns) for table, columns in content["tables"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         msg = f"{name} is not a backup of Maploop: give a file that `maploop backup` wrote."
         raise InputError(msg) from error
+    _check_names(backup, name)
+    return backup
+
+
+def _check_names(backup: Backup, name: Path) -> None:
+    """Besides the data folder's, a backup holds the files of its database and no others. Raises InputError."""
+    if backup.kind == "sqlite":
+        wanted = {DATABASE}
+    else:
+        if odd := next((table for table in backup.tables if not _TABLE.fullmatch(table)), None):
+            msg = f"{odd!r} is no name of a table: {name} was not made by Maploop."
+            raise InputError(msg)
+        wanted = {f"{table}.copy" for table in backup.tables}
+    there = {each for each in backup.files if not each.startswith(DATA)}
+    if not wanted or (lacking := sorted(wanted - there)):
+        msg = f"{name} lacks its database" + (f" ({lacking[0]})" if wanted else "") + ": use another backup."
+        raise InputError(msg)
+    if more := sorted(there - wanted):
+        msg = f"{more[0]!r} is no part of a backup: {name} was not made by Maploop."
+        raise InputError(msg)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,15 @@
 """Bringing a store back from a backup: whole or not at all, and never over what is there unless told."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect
 
 from db import engine, errors
 from maploop.database import Database, open_database, sqlite_path
@@ -41,26 +46,27 @@ def restore_backup(
         with staged(data / "restore") as folder:
             for name in backup.files:
                 progress(f"Reading {name}")
-                target = folder / ("files" if name.startswith(DATA) else "database") / _relative(name, backup)
+                target = _target(folder, name)
                 target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 extract(archive, backup, name, target)
-            _check_copy(folder / "database", backup)
-            replaced = _move_away(there, data) if there else None
-            for top in tops:
-                (folder / "files" / top).replace(data / top)
-            _put_database(folder / "database", backup, url, place)
+            with _checked(folder / "database", backup, url):
+                replaced = _move_away(there, data) if there else None
+                for top in tops:
+                    (folder / "files" / top).replace(data / top)
+                if place is not None:
+                    _put_file(folder / "database" / DATABASE, place)
     database = open_database(url)
     progress("Verifying what was restored")
     return backup, verify_store(database, progress), replaced
 
 
-def _relative(name: str, backup: Backup) -> Path:
-    if name.startswith(DATA):
-        return Path(safe_path(name))
-    if name == DATABASE or name.removesuffix(".copy") in backup.tables:
-        return Path(name)
-    msg = f"{name!r} is no part of a backup: it was not made by Maploop."
-    raise InputError(msg)
+def _target(folder: Path, name: str) -> Path:
+    """Where a file of the archive is unpacked to. Raises InputError when that is outside the folder."""
+    target = folder / "files" / safe_path(name) if name.startswith(DATA) else folder / "database" / name
+    if not target.resolve().is_relative_to(folder.resolve()):
+        msg = f"{name!r} leads out of the data folder: this backup was not made by Maploop."
+        raise InputError(msg)
+    return target
 
 
 def _taken(data: Path, tops: list[str], place: Path | None) -> list[Path]:
@@ -72,15 +78,48 @@ def _taken(data: Path, tops: list[str], place: Path | None) -> list[Path]:
     return found
 
 
-def _check_copy(folder: Path, backup: Backup) -> None:
-    """An SQLite copy has to be sound before it takes anything's place. Raises DatabaseError."""
-    if backup.kind != "sqlite":
+@contextmanager
+def _checked(folder: Path, backup: Backup, url: str) -> Iterator[None]:
+    """Files are put in their places within the block: when the database is what the manifest says, and not before.
+
+    PostgreSQL is filled first, and keeps the rows when the block ends. Raises InputError, DatabaseError.
+    """
+    rows.check_revision(backup.revision)
+    if backup.kind == "sqlite":
+        _check_copy(folder / DATABASE, backup)
+        yield
         return
     try:
-        copy = engine.connect(f"sqlite:///{folder / DATABASE}")
+        database: Database = engine.connect(url)
+        try:
+            with rows.filled_postgresql(database, folder, backup.revision, backup.tables) as connection:
+                rows.check_head(connection, backup.head, backup.links)
+                yield
+        finally:
+            database.close()
+    except errors.DatabaseError as error:
+        raise DatabaseError(str(error), error.kind) from error
+
+
+def _check_copy(path: Path, backup: Backup) -> None:
+    """An SQLite copy has to be sound, and what the manifest says, before it takes anything's place.
+
+    Raises DatabaseError when it is damaged, InputError when it is another database.
+    """
+    try:
+        copy = engine.connect(f"sqlite:///{path}")
         try:
             with copy.read() as connection:
                 said: Any = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+                if said == "ok":
+                    heads = MigrationContext.configure(connection).get_current_heads()
+                    if heads != (backup.revision,) or not inspect(connection).has_table("chain_link"):
+                        msg = (
+                            f"The database in the backup is at revision {', '.join(heads) or 'none'}, its manifest "
+                            f"says {backup.revision}: it was not made by Maploop."
+                        )
+                        raise InputError(msg)
+                    rows.check_head(connection, backup.head, backup.links)
         finally:
             copy.close()
     except errors.DatabaseError as error:
@@ -98,25 +137,13 @@ def _move_away(there: list[Path], data: Path) -> Path:
     return folder
 
 
-def _put_database(folder: Path, backup: Backup, url: str, place: Path | None) -> None:
-    if place is not None:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)  # an empty file that opening it left
-        draft = place.with_name(f".{place.name}.{uuid4().hex}")
-        try:
-            shutil.move(folder / DATABASE, draft)
-            draft.chmod(0o600)
-            draft.replace(place)
-        finally:
-            draft.unlink(missing_ok=True)
-        return
+def _put_file(copy: Path, place: Path) -> None:
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)  # an empty file that opening it left
+    draft = place.with_name(f".{place.name}.{uuid4().hex}")
     try:
-        database: Database = engine.connect(url)
-    except errors.DatabaseError as error:
-        raise DatabaseError(str(error), error.kind) from error
-    try:
-        rows.fill_postgresql(database, folder, backup.revision, backup.tables)
-    except errors.DatabaseError as error:
-        raise DatabaseError(str(error), error.kind) from error
+        shutil.move(copy, draft)
+        draft.chmod(0o600)
+        draft.replace(place)
     finally:
-        database.close()
+        draft.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """A database as files: a copy by SQLite itself, or the rows of every table of PostgreSQL, as of one moment."""
 
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Error as SqliteError
@@ -82,16 +83,34 @@ def _copy_postgresql(database: Database, folder: Path) -> Copied:
     return Copied(files, revision, head, tables)
 
 
-def fill_postgresql(database: Database, folder: Path, revision: str, tables: dict[str, list[str]]) -> None:
-    """Make the schema of a revision in a blank database and fill in the rows, all or nothing.
+def check_revision(revision: str) -> None:
+    """The schema of a backup has to be one that this version knows. Raises InputError."""
+    known = known_revisions()
+    if revision not in known:
+        msg = f"The backup is at revision {revision}, this version knows up to {known[-1]}: upgrade Maploop."
+        raise InputError(msg)
+
+
+def check_head(connection: Connection, head: str, links: int) -> None:
+    """History has to end as the manifest says, in a database of a backup. Raises InputError."""
+    found = chain.head_of(connection)
+    if (found.digest.hex(), found.position) != (head, links):
+        msg = (
+            f"History in the backup ends at link {found.position:,} ({found.digest.hex()[:12]}), its manifest says "
+            f"link {links} ({str(head)[:12]}): the backup was changed, use another one."
+        )
+        raise InputError(msg)
+
+
+@contextmanager
+def filled_postgresql(
+    database: Database, folder: Path, revision: str, tables: dict[str, list[str]]
+) -> Iterator[Connection]:
+    """Make the schema of a revision in a blank database and fill in the rows: kept when the block ends.
 
     Raises InputError when the database is not blank, or the revision is of a later version.
     """
-    if revision not in known_revisions():
-        msg = (
-            f"The backup is at revision {revision}, this version knows up to {known_revisions()[-1]}: upgrade Maploop."
-        )
-        raise InputError(msg)
+    check_revision(revision)
     config = alembic_config()
     with database.write() as connection:
         if _tables(connection):
@@ -115,6 +134,7 @@ def fill_postgresql(database: Database, folder: Path, revision: str, tables: dic
                 while block := file.read(1 << 20):
                     rows.write(block)
         _set_sequences(connection, list(there))
+        yield connection
 
 
 def _tables(connection: Connection) -> list[Any]:
