@@ -49,5 +49,11 @@ def sqlite_path(url: str) -> Path | None:
     return Path(str(parsed.database)).absolute() if is_file else None
 
 
+def is_database_file(name: str, database: Path) -> bool:
+    """Whether a file beside an SQLite database is it, one of its logs, or a copy from before an upgrade."""
+    own = {database.name + suffix for suffix in ("", "-wal", "-shm", "-journal")}
+    return name in own or name.startswith(f"{database.stem}-backup-")
+
+
 def _complaint(trouble: errors.Trouble) -> DatabaseError:
     return DatabaseError(trouble.text, trouble.kind)

@@ -114,9 +114,9 @@ def test_a_restore_takes_the_place_of_nothing_unless_told(store: Maploop, tmp_pa
     if not store.url.startswith("sqlite"):
         file = tmp_path / "b.zip"
         store("backup", file)
-        before = contents(data())
+        files = contents(data())
         assert "is not empty: make a new database" in store("restore", file, "--force", code=2)
-        assert contents(data()) == before
+        assert contents(data()) == files
         return
     before = decisions(store.url)
     file = tmp_path / "b.zip"
@@ -234,6 +234,18 @@ def test_a_backup_that_was_made_up_touches_nothing_even_when_told_to_replace(
         assert decisions(store.url) == kept
     else:  # and the blank database stayed blank
         assert store.json("restore", whole, "--force")["verify"]["ok"]
+
+
+def test_a_backup_holds_the_key_whatever_the_database_is_called(tmp_path: Path, capsys: Any) -> None:
+    maploop = Maploop(f"sqlite:///{data() / 's.sqlite'}", capsys)
+    maploop("project", "create", "Town", "--class", "building:polygon")
+    issue_token(Grant(1, 1))
+    for name in ("s-backup-0001-20260101T000000Z.sqlite", "s.sqlite-journal"):
+        (data() / name).touch()
+    file = tmp_path / "b.zip"
+    maploop("backup", file)
+    with zipfile.ZipFile(file) as archive:
+        assert sorted(archive.namelist()) == ["data/signing.key", "database.sqlite", "manifest.json"]
 
 
 def test_a_backup_that_fails_leaves_no_file(store: Maploop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,15 @@ def test_a_folder_with_other_things_in_it_stays_as_it_is(sqlite_url: str) -> Non
     assert mode(path_of(sqlite_url)) == 0o600
 
 
+def test_a_file_whose_name_begins_as_the_database_is_left_as_open_as_it_is() -> None:
+    other = get_settings().data_folder / "story.txt"
+    database = open_database(f"sqlite:///{other.with_name('s.sqlite')}")
+    other.write_bytes(b"x")
+    other.chmod(0o644)
+    close_to_others(database)
+    assert mode(other) == 0o644
+
+
 def test_a_new_database_and_its_folder_are_their_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "new" / "maploop.sqlite"
     open_database(f"sqlite:///{path}")

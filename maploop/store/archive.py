@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from maploop.database import Database, sqlite_path
+from maploop.database import Database, is_database_file, sqlite_path
 from maploop.dataset.manifest import versions
 from maploop.dataset.staging import put_in_place, staged
 from maploop.errors import ConflictError, InputError
@@ -134,7 +134,7 @@ def kept_files(database: Database) -> Iterator[Path]:
         )
         for name in sorted(names):
             path = Path(parent) / name
-            is_database = own is not None and path.parent == own.parent and name.startswith(own.stem)
+            is_database = own is not None and path.parent == own.parent and is_database_file(name, own)
             is_log = at_top and name.endswith(".log")
             if not (name.startswith(".") or is_database or is_log or path.is_symlink()):
                 yield path

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from db.store_file import uri_of
-from maploop.database import Database, sqlite_path
+from maploop.database import Database, is_database_file, sqlite_path
 from maploop.dataset.staging import clear_leftovers
 from maploop.errors import DatabaseError
 from maploop.settings import get_settings
@@ -89,7 +89,7 @@ def _is_ours(name: str, database: Path | None) -> bool:
     return (
         name in (*FOLDERS, *FILES)
         or name.startswith((".", "replaced-", "maploop.sqlite", "maploop-backup-"))
-        or (database is not None and name.startswith(database.stem))
+        or (database is not None and is_database_file(name, database))
     )
 
 
