@@ -5,7 +5,7 @@ loses what the predictor had not handed over, and nothing else; who resumes the 
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -14,8 +14,9 @@ from sqlalchemy import Connection, select
 from db.models import Model, Run
 from maploop.database import Database
 from maploop.errors import ConflictError, MaploopError
+from maploop.imagery.sharing import imagery_that_stays
 from maploop.predict.choosing import TileChoice
-from maploop.predict.destination import imagery_that_stays_here
+from maploop.predict.destination import is_sent_away
 from maploop.predict.history import RunView, load_run
 from maploop.predict.models import ModelView
 from maploop.predict.outcomes import feature_table
@@ -30,7 +31,7 @@ from maploop.predict.predictor import (
 )
 from maploop.predict.pulse import Pulse
 from maploop.predict.runs import BEAT_SECONDS, beat, begin_run, end_run, new_worker, record_outcomes, take_run
-from maploop.predict.scene import Sources, source_of_tile, sources_of
+from maploop.predict.scene import Sources, nothing_stays, source_of_tile, sources_of
 from maploop.predict.store import Covered, StoredRun, store_batch
 from maploop.project import ProjectView
 
@@ -126,12 +127,12 @@ def carry_out(
     worker = new_worker()
     with database.write() as connection:
         model_id = _checked(connection, run_id, predictor)
-        stays = _imagery_that_stays(connection, project, model_id)
         pending, done = take_run(connection, project, run_id, worker, resume=resume)
     status, error = "failed", "It stopped without saying why."
     with _RunPulse(database, run_id, worker, lambda: cancelled() or put_down()) as pulse:
         try:
             with database.read() as connection:
+                stays = _what_stays(connection, database, project, model_id)
                 source_of = source_of_tile(connection, project, sources or sources_of(database), stays=stays)
             desk = _Desk(database, project, run_id, model_id, worker, predictor, hear, len(pending) + len(done))
             assignment = Assignment(
@@ -186,9 +187,19 @@ def _checked(connection: Connection, run_id: int, predictor: Predictor) -> int:
     return row.model_id if row else 0
 
 
-def _imagery_that_stays(connection: Connection, project: ProjectView, model_id: int) -> dict[int, str]:
+def _what_stays(
+    connection: Connection, database: Database, project: ProjectView, model_id: int
+) -> Callable[[], Mapping[int, str]]:
+    """Return a function that looks up, whenever it is called, which imagery the model may not be shown."""
     row = connection.execute(select(Model.backend, Model.parameters).where(Model.id == model_id)).one_or_none()
-    return imagery_that_stays_here(connection, project, row.backend, row.parameters) if row else {}
+    if row is None or not is_sent_away(row.backend, row.parameters):
+        return nothing_stays
+
+    def stays() -> Mapping[int, str]:
+        with database.read() as now:
+            return imagery_that_stays(now, project.id)
+
+    return stays
 
 
 class _Desk:

@@ -20,13 +20,23 @@ Sources = Callable[[int], ImagerySource]  # opens the imagery of an id
 _ALL_MAY_LEAVE: Mapping[int, str] = MappingProxyType({})
 
 
+def nothing_stays() -> Mapping[int, str]:
+    """Return no imagery: pictures do not leave this machine."""
+    return _ALL_MAY_LEAVE
+
+
 def source_of_tile(
-    connection: Connection, project: ProjectView, sources: Sources, *, stays: Mapping[int, str] = _ALL_MAY_LEAVE
+    connection: Connection,
+    project: ProjectView,
+    sources: Sources,
+    *,
+    stays: Callable[[], Mapping[int, str]] = nothing_stays,
 ) -> Callable[[Tile], ImagerySource | None]:
     """A function that answers the imagery of a tile of the working zoom, None where there is none.
 
-    What it answers is as the connection sees it now; opening imagery may raise ImageryError. Tiles of imagery that
-    `stays`, ids with public names, raise LicenceError: pictures of it may not go where the model is.
+    What it answers is as the connection sees it now; opening imagery may raise ImageryError. `stays` returns ids and
+    public names of imagery whose pictures may not go where the model is. It is called for every tile, perhaps from
+    several threads at once, as terms are corrected while a run goes on; tiles of such imagery raise LicenceError.
     """
     covered = {
         (row.x, row.y): row.imagery_id
@@ -39,10 +49,12 @@ def source_of_tile(
 
     def source_of(tile: Tile) -> ImagerySource | None:
         imagery_id = covered.get((tile.x, tile.y))
-        if imagery_id is not None and imagery_id in stays:
-            msg = f"{tile} is not sent: {reason_to_stay(stays[imagery_id])}."
+        if imagery_id is None:
+            return None
+        if (name := stays().get(imagery_id)) is not None:
+            msg = f"{tile} is not sent: {reason_to_stay(name)}."
             raise LicenceError(msg)
-        return None if imagery_id is None else sources(imagery_id)
+        return sources(imagery_id)
 
     return source_of
 

@@ -103,11 +103,11 @@ class _Pictures:
         self._kept = MemoryCache(_PICTURE_BYTES)
 
     def shot(self, example: Example, assignment: Assignment) -> Shot:
-        """Raises ConflictError when the pixels are not those that were reviewed any more."""
+        """Raises ConflictError when the pixels are not those that were reviewed any more, and LicenceError."""
         key = str(example.tile)
+        source = assignment.source_of(example.tile)  # also for a kept picture: it may not leave any more
         picture = self._kept.get(key)
         if picture is None:
-            source = assignment.source_of(example.tile)
             if source is None or source.fingerprint != example.fingerprint:
                 raise ConflictError(_gone(example))
             try:

@@ -22,9 +22,9 @@ from maploop.project import create_project, parse_class
 from maploop.settings import get_settings
 from maploop.tune.bundle import make_bundle
 from maploop.tune.files import written_files
-from tests.predict.chat.ground import Town
+from tests.predict.chat.ground import KEY_NAME, Town
 from tests.tune.ground import Ground, painted_files
-from tests.vendor import Question, Reply, Vendor
+from tests.vendor import Question, Reply, Vendor, picture_hash
 
 ALL = TileChoice("all")
 AWAY = "https://vision.example/v1"
@@ -44,8 +44,10 @@ class Redirect(httpx2.BaseTransport):
 
 
 @pytest.fixture
-def away(painted: Town) -> Town:
+def away(painted: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
     """The town, with a model at a server of another party and its first two tiles on imagery that may not leave."""
+    monkeypatch.setenv("MAPLOOP_KEYS", f"{KEY_NAME}=127.0.0.1,{KEY_NAME}=vision.example")
+    get_settings.cache_clear()
     ground = painted.ground
     with ground.database.write() as connection:
         parameters = {**painted.model.parameters, "base_url": AWAY}
@@ -123,6 +125,44 @@ def test_terms_that_change_during_a_run_hold_for_the_tiles_that_are_left(away: T
     assert (run.done, run.failures) == (6, {"licence": 2})
     assert len(shown) == 6
     assert not {*shown} & {away.picture(0), away.picture(1)}
+
+
+@pytest.mark.parametrize("shots", [0, 1])
+def test_terms_that_change_while_the_model_answers_hold_from_the_next_request_on(away: Town, shots: int) -> None:
+    ground = away.ground
+    with ground.database.write() as connection:
+        maxar = select(Imagery.id).where(Imagery.location.contains("maxar")).scalar_subquery()
+        xs = [ground.tile(column).x for column in range(6)]  # all that may be examples
+        connection.execute(update(TileRow).where(TileRow.x.in_(xs)).values(imagery_id=maxar))
+        connection.execute(update(Imagery).values(may_leave=True))
+    asked = {"concurrency": 1, "shots": shots}
+    parameters = chat_parameters_of_run(ground.database, ground.project, away.model, asked, sources=ground.sources)
+    client = httpx2.Client(transport=Redirect(away.vendor))
+    predictor = open_chat(
+        ground.project, away.model, parameters, database=ground.database, http_client=client, clock=away.clock
+    )
+    with ground.database.write() as connection:
+        begin_run(connection, ground.project, away.model, ALL, prompt_hash=predictor.prompt_hash)
+    shown: list[str] = []
+    knows_all = away.vendor.brain
+
+    def brain(question: Question) -> str | Reply:
+        if not shown:
+            with ground.database.write() as connection:
+                condition = Imagery.location.contains("maxar")
+                connection.execute(update(Imagery).where(condition).values(may_leave=False))
+        shown.extend(picture_hash(each) for each in question.pictures)
+        return knows_all(question)
+
+    away.vendor.brain = brain
+    if shots:  # tiles 6 and 7 may be asked about, but no longer with the example
+        with pytest.raises(LicenceError, match=REASON):
+            carry_out(ground.database, ground.project, 1, predictor, sources=ground.sources)
+        assert len(shown) == 2
+    else:
+        run = carry_out(ground.database, ground.project, 1, predictor, sources=ground.sources)
+        assert (run.done, run.failures) == (3, {"licence": 5})
+        assert shown[1:] == [away.picture(6), away.picture(7)]
 
 
 def test_examples_come_from_imagery_that_may_leave(away: Town) -> None:
