@@ -402,3 +402,7 @@ def main() -> None:
         warnings.simplefilter("ignore")  # what libraries have to say to developers would be more than one line
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is paid for is kept
     sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -142,7 +142,7 @@ def say_status(answer: Mapping[str, Any]) -> None:
     if answer["outside_area"]:
         count = answer["outside_area"]
         say(f"{count:,} {'tile' if count == 1 else 'tiles'} outside the area, not counted.")
-    for name in ("tiles", "decisions"):
+    for name in ("tiles", "split", "decisions"):
         say(f"{name.capitalize()}: " + ", ".join(f"{count:,} {each}" for each, count in answer[name].items()))
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 from db.conditions import counts, on_counted_tile, undecided
 from db.models import Claim, Decision, Feature, Prediction, Run, Tile
 from db.models.base import VERDICTS
-from db.models.project import TILE_STATUSES
+from db.models.project import SPLITS, TILE_STATUSES
 from db.types import utc_now
 from maploop.imagery.area import area_of
 from maploop.imagery.pixel_records import count_pixels
@@ -20,6 +20,7 @@ ANNOTATIONS = ("accept", "correct", "add")
 def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
     """Counts of a project.
 
+    split           tiles with imagery by split
     tiles           by status, each tile once: `claimed` are those open or returned that somebody holds now
     decisions       that stand, by verdict; `decisions_stored` counts every one ever stored, undone ones and audits too
     undecided       features that ask for attention
@@ -48,6 +49,13 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
             .group_by(Tile.status)
         ).all()
     )
+    by_split = dict(
+        connection.execute(
+            select(Tile.split, func.count())
+            .where(Tile.project_id == project.id, counts(), Tile.imagery_id.is_not(None))
+            .group_by(Tile.split)
+        ).all()
+    )
     verdicts = dict(
         connection.execute(
             select(Feature.verdict, func.count()).where(Feature.project_id == project.id).group_by(Feature.verdict)
@@ -73,6 +81,7 @@ def status_of(connection: Connection, project: ProjectView) -> dict[str, Any]:
             "claimed": sum(held.values()),
             **{k: v for k, v in tiles.items() if k != "open"},
         },
+        "split": {each: by_split.get(each, 0) for each in SPLITS},
         "outside_imagery": connection.execute(
             select(func.count()).where(Tile.project_id == project.id, counts(), Tile.imagery_id.is_(None))
         ).scalar_one(),

@@ -64,13 +64,21 @@ def assign_splits(
 
 
 def split_sides(connection: Connection, project: ProjectView) -> list[SplitSide]:
-    """How the split came out."""
-    tiles = _tiles_by_side(connection, project)
-    blocks = Counter(_load(connection, project).values())
-    return [
-        SplitSide(side, wish, tiles.get(side, 0), blocks[side])
-        for side, wish in wished_shares(project.settings).items()
-    ]
+    """Count the tiles of each side and the blocks they lie in: tiles with imagery, once there are any."""
+    on_imagery = _counting(project) & TileRow.imagery_id.is_not(None)
+    some = connection.execute(select(TileRow.id).where(on_imagery).limit(1)).first()
+    tiles: Counter[str] = Counter()
+    seen: set[Tile] = set()
+    assigned = _load(connection, project)
+    known = _Known(assigned)
+    rows = select(TileRow.x, TileRow.y, TileRow.split).where(on_imagery if some else _counting(project))
+    for x, y, side in connection.execute(rows):
+        tiles[side] += 1
+        block = known.over(Tile(project.zoom, x, y))
+        if block is not None:
+            seen.add(block)
+    blocks = Counter(assigned[block] for block in seen)
+    return [SplitSide(side, wish, tiles[side], blocks[side]) for side, wish in wished_shares(project.settings).items()]
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ def _tried(
     source = open_source(info)
     trial = try_out(source, places or centre_of(info, project.zoom) or [Tile(max(info.min_zoom, 1), 1, 0)])
     require_pixels(trial, sure=sure or info.bounds is not None)
-    if sure or trial.came:
+    if sure or (trial.came and info.bounds is not None):
         info = ended_at(info, trial, project.zoom)
     else:
         trial = Trial()  # the whole world's first tile says nothing of what lies elsewhere

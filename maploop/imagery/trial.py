@@ -131,7 +131,9 @@ def says_of(info: SourceInfo, trial: Trial, zoom: int) -> list[str]:
     if trial.tried:
         lines.append(f"Tried {trial.tried} {'tile' if trial.tried == 1 else 'tiles'}: {len(trial.came)} with pixels.")
     else:
-        lines.append("Nothing was tried: nobody knows yet where it should have tiles. Give --bounds to be sure.")
+        lines.append(
+            f"No tile of zoom {zoom} was tried, as nobody knows yet where it should have any: give --bounds to be sure."
+        )
     if trial.holes:
         lines.append(f"No picture came for {', '.join(str(tile) for tile in trial.holes[:5])}.")
     if trial.failed:
