@@ -74,7 +74,7 @@ def _by_two_runs(
         .join(Prediction, Prediction.id == Feature.prediction_id)
         .where(*_on(project_id, tile_ids), Feature.verdict.is_(None))
     ):
-        runs = newest[tile]
+        runs = newest.get(tile, frozenset())  # none where all that looked at the tile were taken back
         doubt = _doubt(score, len(runs & found_by[feature]) if len(runs) > 1 else None, withdrawn=withdrawn)
         if doubt is not None:
             doubts[tile].append(doubt)

@@ -9,7 +9,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
-from db.models import Decision, Feature, Prediction, Run, Tile, TileFeature
+from db.models import Decision, Feature, Import, ImportFeature, Prediction, Run, Tile, TileFeature
 from db.types import utc_now
 from maploop.errors import ConflictError, InputError
 from maploop.imagery.tilemath import Tile as TileAddress
@@ -89,7 +89,7 @@ def store_decision(
     previous = expected if entry.verdict != "undo" else after.decision_id
     _insert(connection, desk, entry, feature, before, after, previous)
     if entry.audit is None:
-        _move(connection, desk, feature["id"], before, after)
+        _move(connection, desk, feature, before, after)
     return int(feature["id"])
 
 
@@ -99,6 +99,7 @@ _FEATURE = (
         Prediction.geometry.label("predicted_geometry"),
         Prediction.class_id.label("predicted_class_id"),
         Run.model_id,
+        Run.withdrawn_at.label("run_withdrawn_at"),
     )
     .join(TileFeature, TileFeature.feature_id == Feature.id)
     .outerjoin(Prediction, Prediction.id == Feature.prediction_id)
@@ -161,7 +162,10 @@ def _decided(desk: Desk, entry: DecisionEntry, feature: RowMapping, before: Stan
 def _undone(
     connection: Connection, desk: Desk, entry: DecisionEntry, feature: RowMapping, before: Standing
 ) -> Standing:
-    """The state before the decision that `entry` takes back. Raises InputError, FeatureMovedError."""
+    """The state before the decision that `entry` takes back, without what imports taken back since had decided.
+
+    Raises InputError, FeatureMovedError.
+    """
     if str(entry.undoes) != before.decision_id:
         msg = "That decision does not stand any more; the feature is shown as it is now."
         raise FeatureMovedError(msg, feature["id"])
@@ -171,12 +175,31 @@ def _undone(
     if undone.annotator_id != desk.annotator_id:
         msg = "That decision is somebody else's: decide anew instead of undoing it."
         raise InputError(msg)
-    if undone.previous_id is None:
-        return _model_standing(feature)
-    earlier = connection.execute(
-        select(Decision.verdict, Decision.class_id, Decision.geometry).where(Decision.id == undone.previous_id)
-    ).one()
-    return Standing(earlier.verdict, earlier.class_id, earlier.geometry, undone.previous_id)
+    previous_id = undone.previous_id
+    while previous_id is not None:
+        earlier = connection.execute(_EARLIER, {"decision": previous_id}).one()
+        if earlier.undone_at is None or _is_vouched_for(connection, feature["id"]):
+            return Standing(earlier.verdict, earlier.class_id, earlier.geometry, previous_id)
+        previous_id = earlier.previous_id
+    return _model_standing(feature)
+
+
+_EARLIER = (
+    select(Decision.verdict, Decision.class_id, Decision.geometry, Decision.previous_id, Import.undone_at)
+    .outerjoin(Import, Import.id == Decision.import_id)
+    .where(Decision.id == bindparam("decision"))
+)
+_VOUCHED_FOR = (
+    select(ImportFeature.feature_id)
+    .join(Import, Import.id == ImportFeature.import_id)
+    .where(ImportFeature.feature_id == bindparam("feature"), Import.undone_at.is_(None))
+    .limit(1)
+)
+
+
+def _is_vouched_for(connection: Connection, feature_id: int) -> bool:
+    """Whether known truth that was not taken back holds the annotation too."""
+    return connection.execute(_VOUCHED_FOR, {"feature": feature_id}).first() is not None
 
 
 def _checked_geometry(entry: DecisionEntry, geometry_type: GeometryType, address: TileAddress) -> BaseGeometry:
@@ -251,13 +274,17 @@ def _insert(
     connection.execute(_INSERT, row)
 
 
-def _move(connection: Connection, desk: Desk, feature_id: int, before: Standing, after: Standing) -> None:
+def _move(connection: Connection, desk: Desk, feature: RowMapping, before: Standing, after: Standing) -> None:
+    """Leave a feature as a decision says; one that is undecided again and whose run was taken back is not shown."""
+    feature_id = feature["id"]
+    is_gone = feature["run_withdrawn_at"] is not None or feature["withdrawn_by"] is not None
     row = {
         "feature": feature_id,
         "verdict": after.verdict,
         "class_id": after.class_id,
         "geometry": after.geometry,
         "decision_id": after.decision_id,
+        "withdrawn": after.verdict is None and (is_gone or feature["withdrawn"]),
     }
     connection.execute(_MOVE, row)
     if not shapely.equals_identical(before.geometry, after.geometry):

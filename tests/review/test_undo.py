@@ -195,3 +195,30 @@ def test_known_truth_leaves_nothing_open_neither_brought_in_nor_taken_back(groun
     assert finished_with_something_open(ground.database) == []
     undo_import(ground.database, ground.project, answer["import"], "anna")
     assert finished_with_something_open(ground.database) == []
+
+
+def test_an_undo_brings_back_nothing_of_an_import_that_was_taken_back(ground: Ground, tmp_path: Path) -> None:
+    database, project, tile = ground.database, ground.project, str(FIRST)
+    written = write_squares(tmp_path / "new.geojson", (tile, 55))
+    run = import_predictions(database, project, written, model_name="new", annotator="anna", class_name="building")
+    (found,) = [
+        each["id"] for each in ground.deck("anna", tile=tile)["features"] if each["id"] not in ground.features[tile]
+    ]
+    accepted = decision(tile, found, "accept")
+    assert ground.send("anna", accepted)["refused"] == []
+    undo_import(database, project, run["import"], "anna")
+    assert ground.send("anna", undo(tile, accepted, found), act(tile, "release"))["refused"] == []
+    assert found not in [each["id"] for each in ground.deck("anna", tile=tile)["features"]]
+    ground.send("anna", act(tile, "release"))
+    again = write_squares(tmp_path / "again.geojson", (tile, 60))  # what is uncertain there is asked once more
+    import_predictions(database, project, again, model_name="other", annotator="anna", class_name="building")
+
+    written = write_squares(tmp_path / "truth.geojson", (tile, 77))
+    truth = import_annotations(database, project, written, annotator="anna", class_name="building", area=FIRST.polygon)
+    (added,) = [each for each in ground.deck("bob", tile=tile)["features"] if each["verdict"] == "add"]
+    rejected = decision(tile, added["id"], "reject", standing=added["standing"])
+    assert ground.send("bob", rejected, act(tile, "release"))["refused"] == []
+    undo_import(database, project, truth["import"], "anna")
+    assert ground.send("bob", undo(tile, rejected, added["id"]))["refused"] == []
+    assert "add" not in [each["verdict"] for each in ground.deck("bob", tile=tile)["features"]]
+    assert finished_with_something_open(database) == []
