@@ -62,15 +62,38 @@ def install(connection: Connection) -> None:
 
 
 def missing(connection: Connection) -> list[str]:
-    """Names of the triggers that ought to be there and are not, or are switched off."""
+    """Names of the triggers that ought to be there and are not, are switched off, or do something else by that name."""
     is_sqlite = connection.dialect.name == "sqlite"
     query = (
-        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
         if is_sqlite
-        else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
+        else "SELECT tgname, prosrc FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid "
+        "WHERE tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace) "
+        "AND NOT tgisinternal AND tgenabled IN ('O', 'A')"
     )
-    there = set(connection.exec_driver_sql(query).scalars())
-    return [name for name in expected(is_sqlite=is_sqlite) if name not in there]
+    there = {row[0]: _normal(row[1]) for row in connection.exec_driver_sql(query)}
+    texts = _sqlite_texts() if is_sqlite else _postgresql_sources()
+    return [name for name in expected(is_sqlite=is_sqlite) if there.get(name) != texts[name]]
+
+
+def _sqlite_texts() -> dict[str, str]:
+    """The statement of each trigger, as SQLite keeps it."""
+    statements = _sqlite()
+    for table in APPEND_ONLY:
+        statements += _template("append_only.sqlite").format(table=table).split("\n\n")
+    return {statement.split()[2]: _normal(statement) for statement in statements}
+
+
+def _postgresql_sources() -> dict[str, str]:
+    """The body of the function that each trigger runs."""
+    change, rewrite = (
+        _normal(_template(f"{name}.postgresql").split("$$")[1]) for name in ("append_only", "refuse_rewrite")
+    )
+    return {name: change if name.endswith("_no_change") else rewrite for name in expected(is_sqlite=False)}
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split()).rstrip("; ")
 
 
 def expected(*, is_sqlite: bool) -> list[str]:

@@ -301,6 +301,23 @@ def test_verify_misses_guards_datasets_and_models(store: Maploop) -> None:
     assert "Others may read" in problems
 
 
+def test_verify_finds_guards_that_were_made_to_do_nothing(store: Maploop) -> None:
+    database = open_database(store.url)
+    with database.engine.connect() as connection, connection.begin():
+        if database.is_sqlite:
+            connection.exec_driver_sql("DROP TRIGGER decision_no_update")
+            connection.exec_driver_sql(
+                "CREATE TRIGGER decision_no_update BEFORE UPDATE ON decision BEGIN SELECT 1; END"
+            )
+        else:
+            connection.exec_driver_sql(
+                "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+            )
+    (problem,) = store.json("verify", code=3)["problems"]
+    assert "gone or changed" in problem
+    assert "decision_no_" in problem
+
+
 @pytest.mark.postgres
 def test_a_role_that_owns_nothing_does_the_apps_work_and_cannot_touch_history(
     postgresql: Cluster, postgresql_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -115,7 +115,7 @@ def _check_chain(connection: Connection, found: Verification, progress: Progress
 def _check_guards(connection: Connection, found: Verification) -> None:
     gone = guards.missing(connection)
     if gone:
-        found.problems.append(f"Triggers that guard history are gone: {_some(gone)}. Restore a backup.")
+        found.problems.append(f"Triggers that guard history are gone or changed: {_some(gone)}. Restore a backup.")
     if connection.dialect.name == "postgresql" and _is_owner(connection):
         found.notes.append(
             "Maploop connects as the owner of its tables, who can take the guards down: see docs/store.md for a role "
