@@ -12,12 +12,13 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from db.bulk import insert_rows
-from db.models import Batch, BatchTile, Run, RunTile
+from db.models import Batch, BatchTile, Model, Run, RunTile
 from db.models import Tile as TileRow
 from db.types import utc_now
 from maploop.database import Database
 from maploop.errors import ConflictError
 from maploop.imagery.tilemath import Tile
+from maploop.predict.destination import imagery_that_stays_here, tiles_that_stay
 from maploop.predict.runs import OPEN_BATCHES, tile_ids
 from maploop.project import ProjectView
 
@@ -95,6 +96,28 @@ class Records:
                 .order_by(BatchTile.line)
             )
             return {Tile(row.z, row.x, row.y): row.line for row in rows}
+
+    def reasons_to_stay(self, batch: BatchView, examples: Sequence[Tile]) -> list[str]:
+        """Return why the pictures of a batch, or of examples in it, may not be sent to the model now; none if they may.
+
+        Terms are corrected while a file waits: it may hold pictures that could be sent when it was written.
+        """
+        with self._database.read() as connection:
+            model = connection.execute(
+                select(Model.backend, Model.parameters).join(Run, Run.model_id == Model.id).where(Run.id == self.run_id)
+            ).one()
+            stays = imagery_that_stays_here(connection, self._project, model.backend, model.parameters)
+            if not stays:
+                return []
+            rows = connection.execute(
+                select(TileRow.id, TileRow.z, TileRow.x, TileRow.y)
+                .join(BatchTile, BatchTile.tile_id == TileRow.id)
+                .where(BatchTile.batch_id == batch.id)
+            )
+            tiles = {row.id: Tile(row.z, row.x, row.y) for row in rows}
+            if examples:
+                tiles |= {key: tile for tile, key in tile_ids(connection, self._project, examples).items()}
+            return list(tiles_that_stay(connection, tiles, stays))
 
     def times_asked(self) -> dict[Tile, int]:
         """For each pending tile that was in batches which the server worked off, in how many."""

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from maploop.errors import ConflictError, MaploopError, NotFoundError
+from maploop.errors import ConflictError, LicenceError, MaploopError, NotFoundError
 from maploop.imagery.tilemath import Tile
 from maploop.predict.batch.files import Draft, Limits, path_of, request_line
 from maploop.predict.batch.patience import Patience
@@ -49,7 +49,8 @@ class Submitter:
     def submit(self, waiting: deque[Tile]) -> tuple[BatchView | None, list[Outcome]]:
         """Take tiles from `waiting` for one batch and submit it -> the batch, and tiles that cannot be asked about.
 
-        None when there was nothing to submit, nothing left of the budget, or the run was stopped. Raises MaploopError.
+        None when there was nothing to submit, nothing left of the budget, or the run was stopped. Raises MaploopError;
+        LicenceError when pictures of the batch may not be sent any more by the time that its file is whole.
         """
         failed: list[Outcome] = []
         name = new_name(self._records.run_id)
@@ -62,6 +63,10 @@ class Submitter:
                 return None, failed
             draft.finish()
         batch = self._records.write_down(name, draft.tiles, draft.size)
+        if reason := self._reason_to_stay(batch):
+            self._drop(batch, reason)
+            msg = f"{reason} Resume the run to go on without them; begin a new one if they are its examples."
+            raise LicenceError(msg)
         return self._create(self._upload(batch, unsure=False), unsure=False), failed
 
     def take_at_most(self, requests: int) -> None:
@@ -73,12 +78,13 @@ class Submitter:
 
         Raises MaploopError.
         """
+        unwanted = _CANCELLED if self._assignment.stopped() else self._reason_to_stay(batch)
         if batch.status == "written":
-            if self._assignment.stopped():
+            if unwanted:
                 sent = self._patience.insist(lambda: self._remote.find_file(batch))  # a kill may have hidden it
                 if isinstance(sent, str):
                     batch = self._uploaded(batch, sent)
-                self._drop(batch, _CANCELLED)
+                self._drop(batch, unwanted)
                 self.delete_files(batch)
                 return None
             if not path_of(batch.name).exists():
@@ -90,10 +96,10 @@ class Submitter:
             else:
                 batch = self._upload(batch, unsure=True)
         if batch.status == "uploaded":
-            if self._assignment.stopped():
+            if unwanted:
                 known = self._settled(batch, self._patience.insist(lambda: self._remote.find(batch)))
                 if known is None:
-                    self._drop(batch, _CANCELLED)
+                    self._drop(batch, unwanted)
                     self.delete_files(batch)
                     return None
                 return self._records.note_submitted(batch, known.id, known.status)
@@ -149,6 +155,11 @@ class Submitter:
             return carried[1]
         body = self._questions.body(tile, self._assignment)
         return body if isinstance(body, Failure) else request_line(self._records.run_id, tile, body)
+
+    def _reason_to_stay(self, batch: BatchView) -> str:
+        """Say why a batch may not be sent as it was written; nothing if it may."""
+        reasons = self._records.reasons_to_stay(batch, self._questions.shots.examples)
+        return f"Batch {batch.number} is not sent: {'; '.join(reasons)}." if reasons else ""
 
     def _upload(self, batch: BatchView, *, unsure: bool) -> BatchView:
         path = path_of(batch.name)

@@ -35,6 +35,11 @@ def tile_picture(tile: Tile, assignment: Assignment, contract: Contract) -> byte
 class Shots(Protocol):
     """Examples for tiles; safe to use from many threads."""
 
+    @property
+    def examples(self) -> Sequence[Tile]:
+        """The tiles that may be shown."""
+        ...
+
     def of(self, tile: Tile, assignment: Assignment) -> Sequence[Shot]:
         """Pictures with their answers, never the tile itself among them. Raises ImageryError, ConflictError."""
         ...
@@ -42,6 +47,8 @@ class Shots(Protocol):
 
 class NoShots:
     """Nothing is shown."""
+
+    examples: Sequence[Tile] = ()
 
     def of(self, tile: Tile, assignment: Assignment) -> Sequence[Shot]:
         return ()
@@ -54,6 +61,11 @@ class SameShots:
         self._pool = pool
         self._count = count
         self._pictures = _Pictures(contract)
+
+    @property
+    def examples(self) -> Sequence[Tile]:
+        """All of the pool."""
+        return [each.tile for each in self._pool.examples]
 
     def of(self, tile: Tile, assignment: Assignment) -> Sequence[Shot]:
         others = [each for each in self._pool.examples if each.tile != tile]
@@ -71,6 +83,11 @@ class AlikeShots:
         self._pictures = _Pictures(contract)
         self._looks: NDArray[np.float32] | None = None
         self._lock = threading.Lock()
+
+    @property
+    def examples(self) -> Sequence[Tile]:
+        """All of the pool."""
+        return [each.tile for each in self._examples]
 
     def of(self, tile: Tile, assignment: Assignment) -> Sequence[Shot]:
         looks = self._looks_of_all(assignment)
