@@ -16,6 +16,7 @@ from db.models import Annotator, Claim, Feature, Tile, TileEvent, TileFeature
 from db.types import stored_now, utc_now
 from maploop.database import Database
 from maploop.errors import ClaimError
+from maploop.imagery.tilemath import tile_indices
 from maploop.imagery.tiles import ensure_tiles, on_imagery
 from maploop.import_records import cover_tiles, keep_report, record_import, vouch_for
 from maploop.predict.intake import Choice, as_json, read_file
@@ -41,11 +42,11 @@ class StoredTruth:
     added               nothing there stood for it: new annotations
     accepted, corrected decided what had been predicted, as it was or with the outline of the file
     already             stand for annotations that people made: theirs stay
-    rejected            undecided predictions of the file's classes, on its tiles, that are not in the file
+    rejected            undecided predictions of the file's classes, their middle on covered ground, not in the file
     completed           tiles that became complete, `empty` of them without any feature of the file
     left_open           tiles with features of the file that did not: `at_rim` of them as the file may cover a part of
                         them only (`rim_without_imagery` of these cannot be reviewed either), the others as they hold
-                        undecided features of other classes
+                        undecided features of other classes, or with their middle off the covered ground
     outside_imagery     features on no tile with imagery
     basis               what says which tiles are covered: see `truth_ground.CoveredGround`
     """
@@ -189,7 +190,7 @@ class _Writer:
         deciding = self.met[~annotated]
         accepted = self._decide(deciding)
         vouch_for(self.connection, self.import_id, self.known.ids[self.found[self.met[annotated]]].tolist())
-        rejected, busy = self._reject(covered)
+        rejected, busy = self._reject(covered, ground)
         moved = np.isin(self.placement.feature, np.concatenate([self.new, deciding]))
         changed = set(self.tile_ids[self.placement.tile[moved]].tolist())
         completed = self._complete(covered - busy, changed)
@@ -265,8 +266,11 @@ class _Writer:
         self._keep_places(deciding[~same], before.ids[~same])
         return int(same.sum())
 
-    def _reject(self, tiles: set[int]) -> tuple[int, set[int]]:
-        """Reject what is undecided on the tiles and of the file's classes -> how many; tiles with others undecided."""
+    def _reject(self, tiles: set[int], ground: CoveredGround) -> tuple[int, set[int]]:
+        """Reject what is undecided on the tiles and of the file's classes -> how many; tiles with others undecided.
+
+        A feature with its middle off the covered ground is not for the file to reject: it stays undecided.
+        """
         classes = set(self.class_ids.tolist())
         rows = self.connection.execute(
             select(TileFeature.feature_id, TileFeature.tile_id, Feature.class_id)
@@ -280,8 +284,15 @@ class _Writer:
         here = [row for row in rows if row.tile_id in tiles]
         busy = {row.tile_id for row in here if row.class_id not in classes}
         wrong = {row.feature_id: row.tile_id for row in reversed(here) if row.class_id in classes}
-        self.left_tiles.update(row.tile_id for row in rows if row.feature_id in wrong)
         before = features_with_ids(self.connection, list(wrong))
+        middles = shapely.centroid(before.geometries)
+        columns, lines = tile_indices(shapely.get_x(middles), shapely.get_y(middles), self.project.zoom)
+        places = {(tile.x, tile.y) for tile in ground.tiles}
+        within = [place in places for place in zip(columns.tolist(), lines.tolist(), strict=True)]
+        before = before.only(np.array(within, dtype=np.bool_))
+        wrong = {each: wrong[each] for each in before.ids.tolist()}
+        busy |= {row.tile_id for row in here if row.feature_id not in wrong}
+        self.left_tiles.update(row.tile_id for row in rows if row.feature_id in wrong)
         verdicts, decisions = ["reject"] * len(before), new_ids(len(before))
         outlines: NDArray[Any] = shapely.to_wkb(before.geometries)
         on = np.array([wrong[each] for each in before.ids.tolist()], dtype=np.int64)

@@ -15,10 +15,11 @@ from maploop.errors import VectorError
 from maploop.imagery.register import register_imagery
 from maploop.imagery.register_area import import_area
 from maploop.imagery.tilemath import Tile
+from maploop.predict.file import import_predictions
 from maploop.project import ProjectView, create_project
 from maploop.review.truth import import_annotations
 from tests.builders import CORNER, a_tile, some_imagery
-from tests.intake.files import block, square, tiles, write
+from tests.intake.files import block, features, square, tiles, write
 from tests.intake.test_imagery import tile_folder
 
 Place = tuple[int, int]
@@ -245,3 +246,14 @@ def test_our_own_coco_comes_back_whole(database: Database, project: ProjectView,
     assert sum(answer["completed"] for answer in answers) == 6
     assert sum(answer["empty"] for answer in answers) == 4
     assert sum(answer["imported"] for answer in answers) == 8
+
+
+def test_a_prediction_with_its_middle_off_the_covered_ground_is_not_rejected(
+    database: Database, town: ProjectView, tmp_path: Path
+) -> None:
+    inside, across = square(30, 5), square(39.9, 5, size=6)  # the second has 2 % of its area on the second tile
+    found = write(tmp_path / "p.geojson", [inside, across])
+    import_predictions(database, town, found, model_name="m", annotator="anna", class_name="building")
+    answer = know(database, town, write(tmp_path / "t.geojson", houses([(0, 0)])), area=block(2))
+    assert [row.verdict for row in features(database)[:2]] == ["reject", None]
+    assert (answer["rejected"], complete(database)) == (1, {(0, 0)})  # it asks on the second tile, which stays open
