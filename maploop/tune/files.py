@@ -1,6 +1,6 @@
 """The files that a server is to train on: the dataset's export, found on its shelf or written there, and counted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -104,10 +104,27 @@ def confirmed_file(
     if not path.is_file() or sha256_of(path) != sha256:
         msg = (
             f"The {split} file of dataset {dataset.id[:12]} is not the one that was confirmed: another version of "
-            "Maploop writes other bytes, or rights in its imagery have changed. Nothing was sent; begin a new training."
+            "Maploop writes other bytes, or rights in its imagery have changed. Nothing was ordered; begin anew."
         )
         raise ConflictError(msg)
     return path
+
+
+def check_rights(
+    database: Database,
+    dataset: DatasetView,
+    base_url: str,
+    hashes: Mapping[Literal["train", "validation"], str],
+    sources: Sources | None,
+) -> None:
+    """Check that files at a server hold no picture that may not be there now.
+
+    Raises ConflictError when rights in the imagery have changed since they were confirmed, LicenceError when no picture
+    may be sent any more.
+    """
+    if _format(database, dataset, base_url)[0] is UPLOAD:  # otherwise everything may be there
+        for split, sha256 in hashes.items():
+            confirmed_file(database, dataset, base_url, split, sha256, sources)
 
 
 def _is_whole(stored: StoredExport) -> bool:

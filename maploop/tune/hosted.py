@@ -19,11 +19,11 @@ from db.types import utc_now
 from maploop.database import Database
 from maploop.dataset.datasets import DatasetView
 from maploop.dataset.reading import Sources
-from maploop.errors import InputError, MaploopError
+from maploop.errors import ConflictError, InputError, LicenceError, MaploopError
 from maploop.prices import load_prices
 from maploop.project import ProjectView
 from maploop.tune.explain import why_failed
-from maploop.tune.files import confirmed_file
+from maploop.tune.files import check_rights, confirmed_file
 from maploop.tune.jobs import JobView, load_job
 from maploop.tune.plan import Hyperparameters
 from maploop.tune.records import (
@@ -162,6 +162,7 @@ class HostedJob:
         )
         if self._is_unwanted():
             return False
+        self._check_rights(row.training_sha256, row.validation_sha256)
         self._note(asked_at=self.now(), doing="Asking for the training")  # from here on it may exist, whatever happens
         try:
             remote_id = self.remote.create_job(
@@ -172,6 +173,21 @@ class HostedJob:
             raise
         self._note(remote_id=remote_id, status="running", doing="Ordered")
         return True
+
+    def _check_rights(self, training: str, validation: str | None) -> None:
+        """Check that what was uploaded may still be there; otherwise delete it. Raises ConflictError, LicenceError."""
+        hashes: dict[Literal["train", "validation"], str] = {"train": training}
+        if validation:
+            hashes["validation"] = validation
+        job = self._load()
+        try:
+            check_rights(self.database, self.dataset, job.base_url, hashes, self.sources)
+        except (ConflictError, LicenceError):
+            try:
+                delete_at(self.database, job, self.remote, "as rights in its pictures have changed")
+            except MaploopError as error:
+                say_left(self.database, job, error)
+            raise
 
     def _uploaded(self, file_id: str | None, split: Literal["train", "validation"], sha256: str) -> str:
         """The server's id of a file that is there and ready; uploaded when it is nowhere."""

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from maploop.errors import ConflictError, InputError
+from db.models import Imagery
+from maploop.errors import ConflictError, InputError, LicenceError
 from maploop.tune.records import cancel_job, pause_job, resume_job, waiting_jobs
 from maploop.tune.work import carry_out_job
 from tests.tune.hosted import KilledError, Line, Office
@@ -222,6 +224,23 @@ def test_a_file_that_is_no_longer_what_was_confirmed_is_not_sent(office: Office)
     with pytest.raises(ConflictError, match="has changed since the dataset was frozen"):
         office.carry_out(job.id)
     assert office.job(job.id).status == "failed"
+    assert not office.vendor.files
+
+
+def test_uploaded_pictures_that_may_not_leave_any_more_are_deleted_and_not_trained_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maploop.tune.files.is_own_server", lambda _: False)
+    job = office.start()
+    with pytest.raises(KilledError):
+        office.carry_out(job.id, Line("GET /v1/files/file-", 2))
+    assert office.vendor.files
+    with office.ground.database.write() as connection:
+        connection.execute(update(Imagery).values(may_leave=False))
+    with pytest.raises(LicenceError):
+        office.carry_out(job.id)
+    assert office.job(job.id).status == "failed"
+    assert not office.vendor.jobs
     assert not office.vendor.files
 
 
