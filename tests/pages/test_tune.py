@@ -15,7 +15,6 @@ from db.types import utc_now
 from maploop.dataset.datasets import DatasetView
 from maploop.dataset.shelf import shelve
 from maploop.predict.runs import new_worker
-from maploop.settings import get_settings
 from maploop.tune.bundle import make_bundle
 from maploop.tune.jobs import JobView, list_jobs
 from maploop.tune.records import give_up_job
@@ -152,8 +151,6 @@ def test_nothing_is_sent_without_a_look_and_a_key(ground: Ground, dataset: Datas
 def test_what_is_sent_where_and_for_how_much_is_agreed_to_first(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAPLOOP_KEYS", "OPENAI_API_KEY=127.0.0.1:9")
-    get_settings.cache_clear()
     ground = lay_ground(sqlite_database, splits=("train",) * 10)
     shelve(ground.database, ground.freeze(), ["openai"], sources=ground.sources)
     app = page()
