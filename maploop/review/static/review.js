@@ -257,7 +257,7 @@ export class Review {
     }
     this.panel.showTile(tile, !isEmpty(this.settings.filter));
     this.imagery.watch(tile?.deck ?? null);
-    this.#bannerOf(tile);
+    if (!isRefresh) this.#bannerOf(tile); // a refusal that brought the refresh stays to be read
     this.select(tile?.currentId ?? null);
     const isUnfinished = this.shaping.show(tile);
     if (this.shaping.work?.feature) this.select(this.shaping.work.feature.id);
