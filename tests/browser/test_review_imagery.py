@@ -1,5 +1,7 @@
 """Imagery that does not come, or stops coming: said with the reason, and asked about before a tile is done."""
 
+import time
+
 import pytest
 from playwright.sync_api import Page, Route
 from sqlalchemy import insert, update
@@ -103,6 +105,13 @@ def test_a_tile_that_a_model_found_empty_is_finished_without_a_question(app_serv
     review.until(lambda: ground.statuses() == ["complete"], "the tile to be done")
 
 
+def until_next_second() -> None:
+    """Let the second end in which a token was issued: tokens issued in one second are equal, and none is a new one."""
+    second = int(time.time())
+    while int(time.time()) == second:
+        time.sleep(0.01)
+
+
 def test_imagery_whose_token_ran_out_comes_with_a_new_one_by_itself(
     app_server: AppServer, ground: Ground, page: Page
 ) -> None:
@@ -112,6 +121,7 @@ def test_imagery_whose_token_ran_out_comes_with_a_new_one_by_itself(
         token = route.request.url.split("token=")[1]
         asked.append(token)
         if token == asked[0]:
+            until_next_second()
             route.fulfill(status=401, body='{"error": "The token has expired."}', content_type="application/json")
         else:
             route.continue_()

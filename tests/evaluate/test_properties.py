@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from shapely.ops import substring
 
@@ -62,6 +62,7 @@ def test_a_line_scores_the_same_wherever_it_is_cut(
     points: list[tuple[float, float]], cuts: list[float], cut_truth: bool
 ) -> None:
     road, path = line(*points), line((-20, 30), (90, 31))
+    assume(shapely.unary_union(road).length == pytest.approx(road.length))  # a road does not run back over itself
     truth = [(road, "road", 0), (path, "road", 0), (line((0, 200), (50, 200)), "road", 1)]
     drawn = [(shapely.transform(road, lambda at: at + 0.5), "road", 0, 0.6), (path, "road", 0, 0.6)]
     whole = judged(truth, drawn)
