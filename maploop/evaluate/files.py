@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import shapely
 
-from maploop.evaluate.crowds import without_crowded
 from maploop.evaluate.layers import Indices, whole_layer
 from maploop.evaluate.matching import Rules
 from maploop.evaluate.metrics import Evaluation, evaluate
@@ -71,16 +70,9 @@ def evaluate_files(
     )
     known = whole_layer(true.geometries, true_class, place[: len(true)])
     found = whole_layer(predicted.geometries, predicted_class, place[len(true) :], predicted.scores)
-    if true.crowds is not None and true.crowds.any():
-        kinds, crowds, known = list(classes.values()), known.only(true.crowds), known.only(~true.crowds)
-        found = without_crowded(found, known, crowds, kinds, rules, within_tiles=False)
+    crowds = np.zeros(len(known), dtype=np.bool_) if true.crowds is None else true.crowds
     evaluation = evaluate(
-        known,
-        found,
-        classes,
-        len(places),
-        rules,
-        within_tiles=False,
+        known.only(~crowds), found, classes, len(places), rules, within_tiles=False, ignored=known.only(crowds)
     )
     return evaluation, {"truth": _told(true, true_report), "predictions": _told(predicted, predicted_report)}
 

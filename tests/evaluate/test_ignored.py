@@ -5,11 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from shapely.geometry.base import BaseGeometry
 
+from maploop.evaluate.average_precision import has_ranking
 from maploop.evaluate.ignored import ANY_CLASS
 from maploop.evaluate.metrics import Evaluation
+from maploop.vectors.geometry import GeometryType
 from tests.evaluate.ground import Drawn, box, counts, judged, layer, line, value
 
 TRUTH: list[Drawn] = [(box(0, 0), "building", 0), (box(40, 0), "building", 0)]
@@ -63,42 +68,103 @@ def test_a_region_of_any_class_takes_predictions_of_every_class_of_its_type() ->
     assert counts(judged([], predictions, ignored=anything), "path") == (0, 0, 0)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_average_precision_beside_crowds_is_that_of_pycocotools(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    corners = random.integers(0, 120, (24, 2)).tolist()
-    truth = [(box(x, y, 14, 14), "building", 0) for x, y in corners[:8]]
-    crowds: list[Drawn] = [(box(x, y, 30, 26), "building", 0) for x, y in corners[8:11]]
-    near = [(x + random.integers(-5, 5), y + random.integers(-5, 5)) for x, y in corners[:8]]
-    spots = [*near, *((x + 4, y + 3) for x, y in corners[8:11]), *corners[11:]]
-    scores = random.permutation(len(spots)) / 100 + 0.1
-    predictions = [(box(x, y, 12, 13), "building", 0, score) for (x, y), score in zip(spots, scores, strict=True)]
-    expected = coco_precision(truth, crowds, predictions)
+SIDE = 40
+CORNERS = st.tuples(st.integers(0, SIDE - 16), st.integers(0, SIDE - 16))
+TILES = st.integers(0, 1)
+NAMES = st.sampled_from(["building", "shed"])
+SMALL = st.tuples(CORNERS, st.integers(4, 12), st.integers(4, 12), NAMES, TILES)
+LARGE = st.tuples(CORNERS, st.integers(8, 16), st.integers(8, 16), NAMES, TILES)
+POLYGONS: dict[str, GeometryType] = {"building": "polygon", "shed": "polygon"}
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[list[Drawn], list[Drawn], list[Any]]:
+    """Truth, crowds and scored predictions, most of which lie near one of the two."""
+    truth: list[Drawn] = [drawn(*row) for row in draw(st.lists(SMALL, min_size=1, max_size=5))]
+    crowds: list[Drawn] = [drawn(*row) for row in draw(st.lists(LARGE, min_size=1, max_size=3))]
+    near = st.sampled_from([*truth, *crowds]).flatmap(
+        lambda row: st.tuples(
+            st.tuples(*(st.integers(int(at), int(at) + 5) for at in row[0].bounds[:2])),
+            st.integers(4, 12),
+            st.integers(4, 12),
+            st.just(row[1]),
+            st.just(row[2]),
+        )
+    )
+    rows = draw(st.lists(st.one_of(near, near, SMALL), min_size=2, max_size=9))
+    scores = draw(st.lists(st.integers(1, 6), min_size=len(rows), max_size=len(rows)).filter(lambda s: len(set(s)) > 1))
+    return truth, crowds, [(*drawn(*row), score / 10) for row, score in zip(rows, scores, strict=True)]
+
+
+def drawn(corner: tuple[int, int], width: int, height: int, name: str, tile: int) -> tuple[BaseGeometry, str, int]:
+    return box(*corner, width, height), name, tile
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes())
+def test_beside_crowds_average_precision_and_counts_are_those_of_pycocotools(
+    scene: tuple[list[Drawn], list[Drawn], list[Any]],
+) -> None:
+    truth, crowds, predictions = scene
+    evaluation = judged(truth, predictions, classes=POLYGONS, tiles=2, ignored=layer(crowds, POLYGONS))
+    for name in POLYGONS:
+        precision, pairs = by_pycocotools(name, truth, crowds, predictions)
+        assert counts(evaluation, name) == pairs
+        if has_ranking(np.array([row[3] for row in predictions if row[1] == name])):
+            assert [value(evaluation, name, figure) for figure in ("ap", "ap50")] == pytest.approx(precision)
+
+
+def test_at_each_threshold_a_crowd_takes_only_what_lies_within_it_to_that_share() -> None:
+    """Six tenths of the best prediction lie on the crowd: from 0.65 on it is false, and halves the precision."""
+    truth, crowds = TRUTH[:1], [(box(100, 0, 30, 30), "building", 0)]
+    predictions = [(box(0, 0), "building", 0, 0.8), (box(96, 0), "building", 0, 0.9)]
     evaluation = judged_with(crowds, predictions, truth)
-    found = [value(evaluation, "building", name) for name in ("ap", "ap50")]
-    assert found == pytest.approx(expected, abs=1e-9)
+    assert counts(evaluation, "building") == (1, 0, 0)
+    assert value(evaluation, "building", "ap50") == pytest.approx(1.0)
+    assert value(evaluation, "building", "ap") == pytest.approx(0.3 * 1 + 0.7 * 0.5)
 
 
-def coco_precision(truth: list[Any], crowds: list[Any], predictions: list[Any]) -> list[float]:
-    """AP and AP50 as pycocotools computes them, with the crowds as such."""
+def by_pycocotools(
+    name: str, truth: list[Any], crowds: list[Any], predictions: list[Any]
+) -> tuple[list[float | None], tuple[int, int, int]]:
+    """AP and AP50 of a class as pycocotools computes them, with the crowds as such; pairs at an IoU of one half."""
     ground = COCO()
     rows = [*((row, 0) for row in truth), *((row, 1) for row in crowds)]
     ground.dataset = {
-        "images": [{"id": 1, "width": 400, "height": 400}],
-        "categories": [{"id": 1, "name": "building"}],
+        "images": [{"id": tile, "width": SIDE, "height": SIDE} for tile in (0, 1)],
+        "categories": [{"id": 1, "name": name}],
         "annotations": [
-            {"id": place, "image_id": 1, "category_id": 1, "bbox": bbox(row), "area": row[0].area, "iscrowd": crowd}
+            {
+                "id": place,
+                "image_id": row[2],
+                "category_id": 1,
+                "bbox": bbox(row),
+                "area": row[0].area,
+                "iscrowd": crowd,
+            }
             for place, (row, crowd) in enumerate(rows, start=1)
+            if row[1] == name
         ],
     }
     ground.createIndex()
-    results = [{"image_id": 1, "category_id": 1, "bbox": bbox(row), "score": row[3]} for row in predictions]
-    evaluation = COCOeval(ground, ground.loadRes(results), "bbox")
+    results = [
+        {"image_id": row[2], "category_id": 1, "bbox": bbox(row), "score": row[3]}
+        for row in predictions
+        if row[1] == name
+    ]
+    evaluation = COCOeval(ground, ground.loadRes(results) if results else COCO(), "bbox")
+    evaluation.params.imgIds = [0, 1]
     evaluation.params.maxDets = [1, 10, 1000]
     evaluation.evaluate()
     evaluation.accumulate()
     precision = evaluation.eval["precision"][:, :, 0, 0, -1]
-    return [float(precision.mean()), float(precision[0].mean())]
+    images = [each for each in evaluation.evalImgs if each and each["aRng"] == evaluation.params.areaRng[0]]
+    true = sum(int((~each["gtIgnore"].astype(bool)).sum()) for each in images)
+    counted = [~each["dtIgnore"][0].astype(bool) for each in images]
+    found = sum(int((each["dtMatches"][0] > 0)[kept].sum()) for each, kept in zip(images, counted, strict=True))
+    predicted = sum(int(kept.sum()) for kept in counted)
+    known = [None if part.min() < 0 else float(part.mean()) for part in (precision, precision[0])]
+    return known, (found, predicted - found, true - found)
 
 
 def bbox(row: Drawn) -> list[float]:

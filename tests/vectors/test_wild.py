@@ -168,6 +168,11 @@ def test_crowds_count_as_with_pycocotools(write_json: WriteJson, classes: Classe
         predictions = write_json(document=coco({**house, "score": 0.9}, within, *more), name="predictions.json")
         overall = evaluate_files(truth, predictions, Rules())[0].overall
         assert (overall.tp, overall.fp, overall.fn) == (1, false, 0)
+    half_within = {"segmentation": [[180, 40, 230, 40, 230, 60, 180, 60]], "score": 0.95}  # six tenths of it
+    predictions = write_json(document=coco({**house, "score": 0.9}, half_within), name="predictions.json")
+    figures = evaluate_files(truth, predictions, Rules())[0].overall.figures
+    assert figures["ap50"].value == pytest.approx(1.0)
+    assert figures["ap"].value == pytest.approx(0.3 * 1 + 0.7 * 0.5)
     table, report = read_features(truth, classes=classes)
     assert len(table) == 1
     assert report.skipped == [{"row": 0, "reason": "it is ground with many features, none of its own (iscrowd)"}]
