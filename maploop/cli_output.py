@@ -29,6 +29,7 @@ _COUNTS = {
     "rejected": "predictions rejected",
     "completed": "tiles now complete",
     "empty": "of them empty",
+    "reopened": "finished tiles open again",
     "left_open": "tiles left open",
     "outside_imagery": "outside all imagery",
 }

@@ -14,7 +14,7 @@ import shapely
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.orm import aliased
 
-from db.bulk import in_lists, insert_rows, lock_project, reserve_ids, update_rows
+from db.bulk import in_lists, insert_rows, lock_project
 from db.conditions import undecided
 from db.models import (
     Annotator,
@@ -23,10 +23,8 @@ from db.models import (
     Model,
     ThresholdHeld,
     ThresholdRule,
-    Tile,
-    TileEvent,
 )
-from db.types import stored_now, utc_now
+from db.types import utc_now
 from maploop.compare.reach import (
     HELD_SHARE,
     WANTED,
@@ -46,7 +44,8 @@ from maploop.predict.placing import places_of
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.project import ProjectView
 from maploop.quality.statistics import Metric, proportion
-from maploop.review.bulk import last_decision, move_features, new_ids, record_decisions
+from maploop.review.bulk import move_features, new_ids, record_decisions
+from maploop.review.reopen import finished_among, reopen_tiles
 
 __all__ = [
     "HELD_SHARE",
@@ -200,7 +199,8 @@ def withdraw_rule(connection: Connection, project: ProjectView, annotator_id: in
     )
     move_features(connection, before.ids, [None] * count, before.class_ids, outlines, [None] * count)
     tiles = sorted(places_of(connection, before.ids.tolist()))
-    _reopen(connection, annotator_id, tiles)
+    comment = "A rule that had accepted features here was taken back: look again, and finish the tile anew."
+    reopen_tiles(connection, finished_among(connection, tiles), annotator_id, comment)
     refresh_uncertainty(connection, project.id, tiles)
     return count
 
@@ -251,35 +251,6 @@ def _accept(
     move_features(connection, before.ids, verdicts, before.class_ids, outlines, decisions)
     refresh_uncertainty(connection, project.id, sorted(places_of(connection, before.ids.tolist())))
     return count
-
-
-def _reopen(connection: Connection, annotator_id: int, tile_ids: list[int]) -> None:
-    """Finished tiles are open again: what the rule had accepted there is undecided, and would be missing."""
-    finished: list[int] = []
-    for some in in_lists(tile_ids):
-        finished += connection.execute(
-            select(Tile.id).where(Tile.id.in_(some), Tile.status.in_(("complete", "approved"))).order_by(Tile.id)
-        ).scalars()
-    if not finished:
-        return
-    count = len(finished)
-    insert_rows(
-        connection,
-        TileEvent,
-        {
-            "seq": reserve_ids(connection, TileEvent, count),
-            "id": new_ids(count),
-            "tile_id": finished,
-            "annotator_id": [annotator_id] * count,
-            "act": ["reopen"] * count,
-            "comment": ["A rule was taken back."] * count,
-            "seconds": [0.0] * count,
-            "drawn_by": ["address"] * count,
-            "stored_at": [stored_now()] * count,
-            "after_decision": [last_decision(connection)] * count,
-        },
-    )
-    update_rows(connection, Tile, finished, {"status": ["open"] * count})
 
 
 def _evidence(threshold: Threshold, left: dict[str, int]) -> dict[str, Any]:

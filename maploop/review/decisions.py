@@ -14,6 +14,7 @@ from db.types import utc_now
 from maploop.errors import ConflictError, InputError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
+from maploop.review.standing import Standing
 from maploop.review.wire import DecisionEntry
 from maploop.vectors.geometry import GeometryType, as_geometries, split_by_tiles
 
@@ -31,13 +32,13 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What holds for a feature: the verdict (none: undecided), class, geometry and the decision that says so."""
+class Change:
+    """Effect of a stored decision on a feature; `left`: ids of the tiles it lay on before it was moved."""
 
-    verdict: str | None
-    class_id: int
-    geometry: BaseGeometry
-    decision_id: str | None
+    feature_id: int
+    before: Standing | None
+    after: Standing
+    left: frozenset[int] = frozenset()
 
 
 class FeatureMovedError(ConflictError):
@@ -67,8 +68,8 @@ def store_decision(
     desk: Desk,
     entry: DecisionEntry,
     standing_of: Callable[[RowMapping], Standing] | None = None,
-) -> int:
-    """Store one decision and move its feature -> the feature's id.
+) -> Change:
+    """Store one decision and move its feature -> what that changes.
 
     Raises InputError, or FeatureMovedError when another decision stands.
 
@@ -88,11 +89,11 @@ def store_decision(
         after = _decided(desk, entry, feature, before)
     previous = expected if entry.verdict != "undo" else after.decision_id
     _insert(connection, desk, entry, feature, before, after, previous)
-    if entry.audit is None:
-        _move(connection, desk, feature, before, after)
-    return int(feature["id"])
+    left = _move(connection, desk, feature, before, after) if entry.audit is None else frozenset[int]()
+    return Change(int(feature["id"]), before, after, left)
 
 
+# Locked: who decides it from another tile at this moment waits, and finds this decision standing.
 _FEATURE = (
     select(
         Feature.__table__,
@@ -105,6 +106,7 @@ _FEATURE = (
     .outerjoin(Prediction, Prediction.id == Feature.prediction_id)
     .outerjoin(Run, Run.id == Prediction.run_id)
     .where(TileFeature.tile_id == bindparam("tile"), Feature.project_id == bindparam("project"))
+    .with_for_update(of=Feature.__table__)
 )
 _FEATURE_BY_ID = _FEATURE.where(Feature.id == bindparam("reference"))
 _FEATURE_BY_ADDITION = _FEATURE.where(Feature.added_as == bindparam("reference"))
@@ -211,7 +213,7 @@ def _checked_geometry(entry: DecisionEntry, geometry_type: GeometryType, address
     return shape
 
 
-def _store_addition(connection: Connection, desk: Desk, entry: DecisionEntry) -> int:
+def _store_addition(connection: Connection, desk: Desk, entry: DecisionEntry) -> Change:
     if entry.geometry is None:
         msg = "An added feature needs a geometry."
         raise InputError(msg)
@@ -235,7 +237,7 @@ def _store_addition(connection: Connection, desk: Desk, entry: DecisionEntry) ->
     feature = {"id": feature_id, "prediction_id": None, "model_id": None}
     after = Standing("add", chosen.id, geometry, decision_id)
     _insert(connection, desk, entry, feature, None, after, None)
-    return feature_id
+    return Change(feature_id, None, after)
 
 
 _INSERT = insert(Decision)
@@ -274,8 +276,11 @@ def _insert(
     connection.execute(_INSERT, row)
 
 
-def _move(connection: Connection, desk: Desk, feature: RowMapping, before: Standing, after: Standing) -> None:
-    """Leave a feature as a decision says; one that is undecided again and whose run was taken back is not shown."""
+def _move(connection: Connection, desk: Desk, feature: RowMapping, before: Standing, after: Standing) -> frozenset[int]:
+    """Leave a feature as a decision says -> the tiles it lay on, when it is placed anew.
+
+    One that is undecided again and whose run was taken back is not shown.
+    """
     feature_id = feature["id"]
     is_gone = feature["run_withdrawn_at"] is not None or feature["withdrawn_by"] is not None
     row = {
@@ -287,9 +292,12 @@ def _move(connection: Connection, desk: Desk, feature: RowMapping, before: Stand
         "withdrawn": after.verdict is None and (is_gone or feature["withdrawn"]),
     }
     connection.execute(_MOVE, row)
-    if not shapely.equals_identical(before.geometry, after.geometry):
-        connection.execute(delete(TileFeature).where(TileFeature.feature_id == feature_id))
-        _place(connection, desk, feature_id, after.geometry)
+    if shapely.equals_identical(before.geometry, after.geometry):
+        return frozenset()
+    gone = delete(TileFeature).where(TileFeature.feature_id == feature_id).returning(TileFeature.tile_id)
+    left = frozenset(connection.execute(gone).scalars())
+    _place(connection, desk, feature_id, after.geometry)
+    return left
 
 
 def _place(connection: Connection, desk: Desk, feature_id: int, geometry: BaseGeometry) -> None:

@@ -1,7 +1,6 @@
 """What arrives from a browser's outbox: entries in order, each stored once, refused ones reported, one transaction."""
 
 import logging
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -19,9 +18,11 @@ from maploop.imagery.tilemath import parse_tile
 from maploop.project import ProjectView
 from maploop.quality.audits import finish_audit
 from maploop.review import claims
-from maploop.review.decisions import Desk, FeatureMovedError, Standing, already_stored, store_decision
+from maploop.review.decisions import Desk, FeatureMovedError, already_stored, store_decision
 from maploop.review.deck import features_of, standing_in_audit
-from maploop.review.progress import FINISHED, progress_of
+from maploop.review.neighbours import reopen_neighbours
+from maploop.review.progress import progress_of
+from maploop.review.standing import Standing
 from maploop.review.wire import DecisionEntry, Incoming, TileEntry, read_entries
 
 log = logging.getLogger(__name__)
@@ -45,18 +46,11 @@ _UNDECIDED_ON_TILE = (
 )
 _LOCK_TILE = select(Tile.id).where(Tile.id == bindparam("tile")).with_for_update()
 _DRAWN_BY = select(Claim.drawn_by).where(Claim.tile_id == bindparam("tile"))
-_FINISHED_WITH = (
-    select(Tile.id)
-    .join(TileFeature, TileFeature.tile_id == Tile.id)
-    .where(TileFeature.feature_id == bindparam("feature"), Tile.status.in_(FINISHED))
-    .order_by(Tile.id)
-    .with_for_update(of=Tile.__table__)
-)
 _CHANGE_TILE = update(Tile).where(Tile.id == bindparam("tile"))
 _EVENT = select(TileEvent.seq).where(TileEvent.id == bindparam("event"))
 _ADD_EVENT = insert(TileEvent)
 _LAST_OUTCOME = (
-    select(TileEvent.act, TileEvent.stored_at, TileEvent.after_decision)
+    select(TileEvent.seq, TileEvent.act, TileEvent.stored_at, TileEvent.after_decision)
     .where(TileEvent.tile_id == bindparam("tile"), TileEvent.act.in_(("approve", "return")))
     .order_by(TileEvent.seq.desc())
     .limit(1)
@@ -175,18 +169,11 @@ class _Outbox:
             store_decision(self.connection, desk, entry, lambda row: _standing_in(standing, row))
             return
         self._hold(desk)
-        feature_id = store_decision(self.connection, desk, entry)
+        change = store_decision(self.connection, desk, entry)
         if desk.tile_id not in self._open:
             self._reopen(desk, str(uuid4()))
-        if entry.verdict == "undo":
-            self._reopen_neighbours(desk, feature_id)
-
-    def _reopen_neighbours(self, desk: Desk, feature_id: int) -> None:
-        """Finished tiles that share the feature are open again: what was decided there is not decided any more."""
-        for (tile_id,) in self.connection.execute(_FINISHED_WITH, {"feature": feature_id}).all():
-            self.connection.execute(_CHANGE_TILE, {"tile": tile_id, "status": "open"})
-            self._record(replace(desk, tile_id=tile_id), str(uuid4()), "reopen", 0.0, "address")
-        self._desks.clear()  # their status is another now
+        if reopen_neighbours(self.connection, desk, change, is_undo=entry.verdict == "undo"):
+            self._desks.clear()  # their status is another now
 
     def _reopen(self, desk: Desk, event_id: str, seconds: float = 0.0) -> None:
         """A finished tile on which somebody decides again is open again, until it is said to be complete."""
@@ -275,7 +262,7 @@ def _standing_in(standing: dict[int, RowMapping], feature: RowMapping) -> Standi
 
 
 def _still_approved(connection: Connection, tile_id: int) -> bool:
-    """True when the tile was approved and nothing decided since then has changed its annotations."""
+    """True when the tile was approved and nothing decided since then, here or from elsewhere, has changed it."""
     event = connection.execute(_LAST_OUTCOME, {"tile": tile_id}).first()
     if event is None or event.act != "approve":
         return False
@@ -288,4 +275,7 @@ def _still_approved(connection: Connection, tile_id: int) -> bool:
         later,
         or_(Decision.verdict != "reject", Decision.previous_id.is_not(None)),
     )
-    return not connection.execute(select(changed)).scalar_one()
+    from_elsewhere = exists().where(  # only those say why
+        TileEvent.tile_id == tile_id, TileEvent.seq > event.seq, TileEvent.act == "reopen", TileEvent.comment != ""
+    )
+    return not connection.execute(select(changed | from_elsewhere)).scalar_one()

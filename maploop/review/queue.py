@@ -111,9 +111,9 @@ def draw_next(
 ) -> Drawn | None:
     """Claim the next tile for an annotator; needs a write transaction.
 
-    First what a reviewer returned to this annotator, then what they hold already, then open tiles in the
-    order asked for (mixed: a `random_share` at random, the rest most uncertain first), then finished tiles on which a
-    newer model found something, last what was returned to others.
+    First what a reviewer returned to this annotator or what was opened again of theirs, then what they hold already,
+    then open tiles in the order asked for (mixed: a `random_share` at random, the rest most uncertain first), then
+    finished tiles on which a newer model found something, last what was returned to others.
     """
     wanted = wanted or TileFilter()
     seconds = project.settings.claim_seconds
@@ -121,12 +121,13 @@ def draw_next(
         order = "random" if random.random() < random_share else "uncertainty"  # noqa: S311  not a secret
     free = _candidates(project.id, annotator_id, holding).where(*_fits(project, wanted))
     own = Tile.finished_by == annotator_id
+    opened_again = and_(Tile.status == "open", Tile.comment != "")  # by what happened elsewhere, as the comment says
     if wanted.verdict is not None:
         tiers: list[tuple[Select[int], str]] = [(free, order)]
     else:
         held = free.where(Claim.annotator_id == annotator_id, Claim.expires_at > utc_now(), Tile.status == "open")
         tiers = [
-            (free.where(Tile.status == "returned", own), "returned"),
+            (free.where(or_(Tile.status == "returned", opened_again), own), "returned"),
             (held, "resumed"),
             (free.where(Tile.status == "open"), order),
             (free.where(Tile.status.in_(("complete", "approved")), _has_feature(undecided())), "second_look"),

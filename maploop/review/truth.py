@@ -18,7 +18,7 @@ from maploop.database import Database
 from maploop.errors import ClaimError
 from maploop.imagery.tilemath import tile_indices
 from maploop.imagery.tiles import ensure_tiles, on_imagery
-from maploop.import_records import cover_tiles, keep_report, record_import, vouch_for
+from maploop.import_records import cover_tiles, keep_report, public_name, record_import, vouch_for
 from maploop.predict.intake import Choice, as_json, read_file
 from maploop.predict.memory import Recall, features_with_ids, known_features, recall, recall_since
 from maploop.predict.placing import Placement, drop_places, keep_places, place
@@ -27,6 +27,8 @@ from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.predict.whereabouts import check_on_imagery
 from maploop.project import ProjectView, annotator_id
 from maploop.review.bulk import last_decision, move_features, new_ids, record_decisions
+from maploop.review.progress import FINISHED
+from maploop.review.reopen import finished_among, reopen_tiles
 from maploop.review.truth_ground import Basis, CoveredGround, covered_ground
 from maploop.vectors.features import FeatureTable
 from maploop.vectors.geometry import Geometries
@@ -44,6 +46,7 @@ class StoredTruth:
     already             stand for annotations that people made: theirs stay
     rejected            undecided predictions of the file's classes, their middle on covered ground, not in the file
     completed           tiles that became complete, `empty` of them without any feature of the file
+    reopened            finished tiles that the file does not cover and whose annotations it changed: open again
     left_open           tiles with features of the file that did not: `at_rim` of them as the file may cover a part of
                         them only (`rim_without_imagery` of these cannot be reviewed either), the others as they hold
                         undecided features of other classes, or with their middle off the covered ground
@@ -60,6 +63,7 @@ class StoredTruth:
     tiles: int
     completed: int
     empty: int
+    reopened: int
     left_open: int
     at_rim: int
     rim_without_imagery: int
@@ -118,7 +122,10 @@ def import_annotations(
         recalled = recall_since(connection, project, placement.tiles, table.geometries, class_ids, recalled)
         person = annotator_id(connection, annotator)
         import_id = record_import(connection, project, "annotations", str(path), annotator, area=area)
-        writer = _Writer(connection, project, person, import_id, table, class_ids, placement, recalled)
+        source = public_name(str(path))
+        writer = _Writer(
+            connection, project, person, annotator, import_id, source, table, class_ids, placement, recalled
+        )
         stored = writer.store(ground)
         return keep_report(
             connection,
@@ -153,7 +160,9 @@ class _Writer:
         connection: Connection,
         project: ProjectView,
         annotator: int,
+        name: str,
         import_id: int,
+        source: str,
         table: FeatureTable,
         class_ids: NDArray[np.int64],
         placement: Placement,
@@ -162,7 +171,9 @@ class _Writer:
         self.connection = connection
         self.project = project
         self.annotator = annotator
+        self.name = name
         self.import_id = import_id
+        self.source = source
         self.table = table
         self.class_ids = class_ids
         self.wkb = shapely.to_wkb(table.geometries, output_dimension=2)
@@ -189,11 +200,13 @@ class _Writer:
             refresh_statistics(self.connection, Tile, Feature, TileFeature)
         deciding = self.met[~annotated]
         accepted = self._decide(deciding)
+        moved_off = set(self.left_tiles)
         vouch_for(self.connection, self.import_id, self.known.ids[self.found[self.met[annotated]]].tolist())
         rejected, busy = self._reject(covered, ground)
         moved = np.isin(self.placement.feature, np.concatenate([self.new, deciding]))
-        changed = set(self.tile_ids[self.placement.tile[moved]].tolist())
+        changed = set(self.tile_ids[self.placement.tile[moved]].tolist()) | moved_off
         completed = self._complete(covered - busy, changed)
+        reopened = self._reopen(changed - (covered - busy))
         cover_tiles(self.connection, self.import_id, covered - busy)
         refresh_uncertainty(self.connection, self.project.id, sorted(covered | touched | self.left_tiles))
         imaged = on_imagery(self.connection, self.project, self.placement.tiles)
@@ -207,6 +220,7 @@ class _Writer:
             tiles=len(covered | touched),
             completed=len(completed),
             empty=len(completed - touched),
+            reopened=reopened,
             left_open=len(touched - covered) + len(busy),
             at_rim=len(touched - covered),
             rim_without_imagery=len(set(self.tile_ids[~imaged].tolist()) - covered),
@@ -312,11 +326,12 @@ class _Writer:
         keep_places(self.connection, self.tile_ids[self.placement.tile[which]], row[self.placement.feature[which]])
 
     def _complete(self, tiles: set[int], changed: set[int]) -> set[int]:
-        """Make tiles complete, approved ones only when they changed -> those that became so."""
-        rows = self.connection.execute(
-            select(Tile.id, Tile.status).where(Tile.project_id == self.project.id, Tile.status != "complete")
-        )
-        finished = [row.id for row in rows if row.id in tiles and (row.status != "approved" or row.id in changed)]
+        """Make tiles complete, finished ones only when they changed -> those that were not complete before.
+
+        One that was complete and changed is the importer's now: they answer for what the file says of it.
+        """
+        rows = self.connection.execute(select(Tile.id, Tile.status).where(Tile.project_id == self.project.id)).all()
+        finished = [row.id for row in rows if row.id in tiles and (row.status not in FINISHED or row.id in changed)]
         if not finished:
             return set()
         now = stored_now()
@@ -349,7 +364,17 @@ class _Writer:
                 "comment": [""] * count,
             },
         )
-        return set(finished)
+        return {row.id for row in rows if row.status != "complete"}.intersection(finished)
+
+    def _reopen(self, changed: set[int]) -> int:
+        """Open finished tiles again that the file changed and does not cover -> how many."""
+        finished = finished_among(self.connection, changed)
+        comment = (
+            f"Known truth from {self.source}, imported by {self.name}, changed features that reach onto this tile: "
+            "look again, and finish it anew."
+        )
+        reopen_tiles(self.connection, finished, self.annotator, comment, drawn_by="import", import_id=self.import_id)
+        return len(finished)
 
 
 def _same(a: Geometries, b: Geometries) -> NDArray[np.bool_]:

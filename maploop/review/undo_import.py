@@ -18,7 +18,8 @@ from maploop.imagery.undo_imagery import undo_imagery
 from maploop.import_records import ImportView, load_import
 from maploop.predict.undo_predictions import undo_predictions
 from maploop.project import ProjectView, annotator_id
-from maploop.review.undo_truth import finished_among, reopen_tiles, undo_truth
+from maploop.review.reopen import finished_among, reopen_tiles
+from maploop.review.undo_truth import TAKEN_BACK, undo_truth
 
 # What an undo comes to, one and several, in the order in which people are told.
 COUNTS: Final = {
@@ -112,7 +113,9 @@ def _undo_here(
         changed = predictions.tile_ids
         counts = {name: getattr(predictions, name) for name in ("removed", "reverted", "restored", "kept")}
         reopened = finished_among(connection, predictions.asking)
-        reopen_tiles(connection, reopened, person, view.id)
+        reopen_tiles(
+            connection, reopened, person, TAKEN_BACK, drawn_by="import", import_id=view.id, forget_finisher=True
+        )
         counts["reopened"] = len(reopened)
     elif view.kind == "annotations":
         truth = undo_truth(connection, project, view.id, person)

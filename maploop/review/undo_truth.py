@@ -8,17 +8,18 @@ import numpy as np
 import shapely
 from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
 
-from db.bulk import in_lists, insert_rows, reserve_ids, update_rows
+from db.bulk import in_lists, update_rows
 from db.models import Decision, Feature, Import, ImportFeature, ImportTile, Prediction, Run, Tile, TileEvent
-from db.types import stored_now
 from maploop.predict.memory import features_with_ids
 from maploop.predict.placing import drop_places, places_of
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.predict.undo_predictions import place_anew
 from maploop.project import ProjectView
-from maploop.review.bulk import last_decision, move_features, new_ids, record_decisions
+from maploop.review.bulk import move_features, new_ids, record_decisions
+from maploop.review.reopen import finished_among, reopen_tiles
 from maploop.vectors.geometry import as_geometries
 
+TAKEN_BACK = "An import was taken back."
 _GONE = select(Import.id).where(Import.undone_at.is_not(None))
 
 
@@ -51,7 +52,9 @@ def undo_truth(connection: Connection, project: ProjectView, import_id: int, ann
     _undo_decisions(connection, project, import_id, annotator_id, standing, targets, undone)
     reopened = _to_reopen(connection, import_id, undone.tile_ids)
     undone.reopened = len(reopened)
-    reopen_tiles(connection, reopened, annotator_id, import_id)
+    reopen_tiles(
+        connection, reopened, annotator_id, TAKEN_BACK, drawn_by="import", import_id=import_id, forget_finisher=True
+    )
     refresh_uncertainty(connection, project.id, sorted(undone.tile_ids))
     return undone
 
@@ -230,42 +233,3 @@ def _to_reopen(connection: Connection, import_id: int, changed: Collection[int])
     )
     found = set(connection.execute(by_import).scalars())
     return sorted(found.union(finished_among(connection, changed)))
-
-
-def finished_among(connection: Connection, tile_ids: Collection[int]) -> list[int]:
-    """Select the tiles that are complete or approved."""
-    found: list[int] = []
-    for ids in in_lists(sorted(tile_ids)):
-        query = select(Tile.id).where(Tile.id.in_(ids), Tile.status.in_(("complete", "approved")))
-        found += connection.execute(query).scalars()
-    return found
-
-
-def reopen_tiles(connection: Connection, tile_ids: Sequence[int], annotator_id: int, import_id: int) -> None:
-    """Finished tiles are open again, as something of an import on them was taken back."""
-    if not tile_ids:
-        return
-    count = len(tile_ids)
-    insert_rows(
-        connection,
-        TileEvent,
-        {
-            "seq": reserve_ids(connection, TileEvent, count),
-            "id": new_ids(count),
-            "tile_id": tile_ids,
-            "annotator_id": [annotator_id] * count,
-            "act": ["reopen"] * count,
-            "comment": ["An import was taken back."] * count,
-            "seconds": [0.0] * count,
-            "drawn_by": ["import"] * count,
-            "import_id": [import_id] * count,
-            "stored_at": [stored_now()] * count,
-            "after_decision": [last_decision(connection)] * count,
-        },
-    )
-    update_rows(
-        connection,
-        Tile,
-        tile_ids,
-        {"status": ["open"] * count, "finished_by": [None] * count, "finished_at": [None] * count},
-    )

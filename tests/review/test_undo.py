@@ -75,8 +75,8 @@ def test_an_undo_reopens_the_finished_neighbour_that_shares_the_feature(ground: 
     across = decision(TILE, shared, "correct", geometry=geojson(square(FIRST, 9, shift=0.05)))
     again = decision(TILE, shared, "reject", standing=across["id"])
     ground.send("anna", across)
-    finish(ground, "bob", NEXT)
     assert ground.send("anna", again)["refused"] == []
+    finish(ground, "bob", NEXT)
     assert status(ground, NEXT) == "complete"
     ground.send("bob", act(NEXT, "release"))
     assert ground.send("anna", undo(TILE, again, shared))["refused"] == []
