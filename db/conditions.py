@@ -1,13 +1,27 @@
 """Conditions that several queries share."""
 
-from sqlalchemy import ColumnElement, and_, exists
+from sqlalchemy import ColumnElement, and_, exists, or_
 
-from db.models import Feature, Tile, TileFeature
+from db.models import Feature, Prediction, Run, Tile, TileFeature
 
 
 def undecided() -> ColumnElement[bool]:
     """Features that still ask for attention: predicted, not withdrawn, not decided."""
     return and_(Feature.verdict.is_(None), Feature.withdrawn.is_(False), Feature.prediction_id.is_not(None))
+
+
+def gone() -> ColumnElement[bool]:
+    """Predicted features not to be shown while undecided.
+
+    A later run did not find them, the file that brought them was taken back, or they reach onto a blind tile.
+    """
+    return or_(
+        Feature.withdrawn_by.is_not(None),
+        exists().where(
+            Prediction.id == Feature.prediction_id, Run.id == Prediction.run_id, Run.withdrawn_at.is_not(None)
+        ),
+        exists().where(TileFeature.feature_id == Feature.id, Tile.id == TileFeature.tile_id, Tile.blind.is_(True)),
+    )
 
 
 def counts() -> ColumnElement[bool]:

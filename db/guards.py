@@ -5,6 +5,7 @@ names, and their rows. SQLite would delete a row to insert another of its key in
 trigger of its deletion, unless a connection wants so: there, an insert of a key that is taken is refused.
 """
 
+import re
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -62,18 +63,30 @@ def install(connection: Connection) -> None:
 
 
 def missing(connection: Connection) -> list[str]:
-    """Names of the triggers that ought to be there and are not, are switched off, or do something else by that name."""
+    """Names of triggers that ought to be there and are not, are switched off, or do something else by that name.
+
+    And of triggers on these tables that are not Maploop's: one that runs before ours may change what is written.
+    """
     is_sqlite = connection.dialect.name == "sqlite"
-    query = (
-        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        if is_sqlite
-        else "SELECT tgname, prosrc FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid "
-        "WHERE tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace) "
-        "AND NOT tgisinternal AND tgenabled IN ('O', 'A')"
-    )
-    there = {row[0]: _normal(row[1]) for row in connection.exec_driver_sql(query)}
-    texts = _sqlite_texts() if is_sqlite else _postgresql_sources()
-    return [name for name in expected(is_sqlite=is_sqlite) if there.get(name) != texts[name]]
+    there = _sqlite_there(connection) if is_sqlite else _postgresql_there(connection)
+    wanted = _sqlite_texts() if is_sqlite else _postgresql_texts()
+    guarded = {*APPEND_ONLY, *STAYS, *KEPT}
+    foreign = [name for name, (table, _) in there.items() if name not in wanted and table in guarded]
+    return sorted([*foreign, *(name for name, text in wanted.items() if there.get(name, ("", ""))[1] != text)])
+
+
+def _sqlite_there(connection: Connection) -> dict[str, tuple[str, str]]:
+    """Trigger -> its table, and its statement."""
+    query = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+    return {row[0]: (row[1], _normal(row[2])) for row in connection.exec_driver_sql(query)}
+
+
+def _postgresql_there(connection: Connection) -> dict[str, tuple[str, str]]:
+    """Trigger -> its table, and its definition with that of the function it runs; empty where it is switched off."""
+    rows = connection.exec_driver_sql((SQL / "guards_there.postgresql.sql").read_text(encoding="utf-8"))
+    return {
+        row.tgname: (row.relname, _canonical(f"{row.trigger}; {row.function}") if row.is_on else "") for row in rows
+    }
 
 
 def _sqlite_texts() -> dict[str, str]:
@@ -84,27 +97,40 @@ def _sqlite_texts() -> dict[str, str]:
     return {statement.split()[2]: _normal(statement) for statement in statements}
 
 
-def _postgresql_sources() -> dict[str, str]:
-    """The body of the function that each trigger runs."""
-    change, rewrite = (
-        _normal(_template(f"{name}.postgresql").split("$$")[1]) for name in ("append_only", "refuse_rewrite")
+def _postgresql_texts() -> dict[str, str]:
+    """The definition of each trigger with that of the function it runs, as `_canonical` writes it."""
+    change, append_only = _template("append_only.postgresql").split("\n\n")
+    functions = {"refuse_change": change, "refuse_rewrite": _template("refuse_rewrite.postgresql")}
+    statements = [append_only.format(table=table) for table in APPEND_ONLY] + _postgresql()[1:]
+    return {
+        statement.split()[2]: _canonical(
+            f"{statement} {functions['refuse_change' if 'refuse_change()' in statement else 'refuse_rewrite']}"
+        )
+        for statement in statements
+    }
+
+
+def _canonical(text: str) -> str:
+    """A definition in words without what PostgreSQL writes its own way: schema, quotes, brackets, casts, order of acts.
+
+    No condition of ours mixes AND with OR, so brackets say nothing.
+    """
+    head, quote, body = text.partition("$$")
+    if not quote:
+        head, quote, body = text.partition("$function$")
+    head = re.sub(r"CAST\((\S+) AS TEXT\)", r"\1", head, flags=re.IGNORECASE).lower().replace("::text", "")
+    head = re.sub(r"\bon (only )?\S+\.|\bfunction \S+\.", lambda found: found[0].split()[0] + " ", head)
+    head = re.sub(r"[()\"';]", " ", head).replace(",", " ")
+    head = re.sub(
+        r"(before|after|instead of) ((?:insert|update|delete|truncate)(?: or (?:insert|update|delete|truncate))*)\b",
+        lambda found: f"{found[1]} {' or '.join(sorted(found[2].split(' or ')))}",
+        head,
     )
-    return {name: change if name.endswith("_no_change") else rewrite for name in expected(is_sqlite=False)}
+    return " ".join([*head.split(), *body.replace(quote or "$$", " ").replace(";", " ; ").split()]).rstrip("; ")
 
 
 def _normal(text: str) -> str:
     return " ".join(text.split()).rstrip("; ")
-
-
-def expected(*, is_sqlite: bool) -> list[str]:
-    """Names of all triggers that hold history together, sorted."""
-    if is_sqlite:
-        names = [f"{table}_{what}" for table in APPEND_ONLY for what in ("no_update", "no_delete", "no_replace")]
-        names += [f"{table}_{what}" for table in STAYS for what in ("no_removal", "no_replace")]
-    else:
-        names = [f"{table}_no_change" for table in APPEND_ONLY]
-        names += [f"{table}_{what}" for table in _ON_POSTGRESQL_TOO for what in ("no_removal", "no_emptying")]
-    return sorted([*names, *(f"{table}_no_rewrite" for table in KEPT)])
 
 
 def _sqlite() -> list[str]:

@@ -283,7 +283,7 @@ def test_verify_names_the_first_row_that_was_changed(store: Maploop) -> None:
     assert (found["break"]["table"], found["break"]["seq"]) == ("decision", 3)
     told = store("verify", code=3)
     assert "History breaks at decision 3 (link 3): it, or a name it rests on, was changed after it was stored." in told
-    assert "Features are not as their decisions leave them: feature 3." in told
+    assert "Not as history leaves it: feature 3: verdict is 'add', and should be 'reject'." in told
 
 
 def test_verify_misses_guards_datasets_and_models(store: Maploop) -> None:

@@ -14,6 +14,7 @@ from db.types import utc_now
 from maploop.imagery.tiles import ensure_tiles
 from maploop.predict.placing import drop_places, keep_places, place, places_of
 from maploop.predict.uncertainty import refresh_uncertainty
+from maploop.predict.withdrawal import settle_withdrawn
 from maploop.project import ProjectView
 from maploop.vectors.geometry import Geometries, as_geometries
 
@@ -52,8 +53,10 @@ def undo_predictions(connection: Connection, project: ProjectView, run_id: int) 
     shown = {row.id for row in rows if row.verdict is None and not row.withdrawn}
     undone.tile_ids |= places_of(connection, gone)
     earlier = _earlier_predictions(connection, gone)
-    undone.reverted = len(shown & earlier.keys())
     _show_earlier(connection, project, earlier)
+    hidden = settle_withdrawn(connection, earlier.keys())
+    reverted = earlier.keys() - hidden
+    undone.reverted = len(reverted)
     left = [each for each in gone if each not in earlier]
     undone.removed = len(shown.intersection(left))
     drop_places(connection, left)
@@ -61,7 +64,7 @@ def undo_predictions(connection: Connection, project: ProjectView, run_id: int) 
     update_rows(connection, Feature, left, {"withdrawn": [True] * count, "withdrawn_by": [None] * count})
     restored = _restore(connection, run_id)
     undone.restored = len(restored)
-    undone.asking = places_of(connection, [*restored, *(shown & earlier.keys())])
+    undone.asking = places_of(connection, [*restored, *reverted])
     undone.tile_ids |= undone.asking | places_of(connection, list(earlier))
     refresh_uncertainty(connection, project.id, sorted(undone.tile_ids))
     return undone
@@ -140,7 +143,8 @@ def _restore(connection: Connection, run_id: int) -> list[int]:
     count = len(restored)
     update_rows(connection, Feature, restored, {"withdrawn": [False] * count, "withdrawn_by": [None] * count})
     update_rows(connection, Feature, list(still_gone), {"withdrawn_by": list(still_gone.values())})
-    return restored
+    hidden = settle_withdrawn(connection, restored)
+    return [each for each in restored if each not in hidden]
 
 
 def _later_runs(connection: Connection, run_id: int) -> dict[int, list[tuple[int, int]]]:

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, func, select
 from db.bulk import in_lists, insert_rows, reserve_ids, update_rows
 from db.models import Decision, Feature, Prediction, Run
 from db.types import stored_now
-from maploop.predict.blind import hold_out
 from maploop.predict.memory import Known
+from maploop.predict.withdrawal import settle_withdrawn
 
 
 def new_ids(count: int) -> list[str]:
@@ -103,7 +103,10 @@ def move_features(
     outlines: NDArray[Any],
     decision_ids: Sequence[str | None],
 ) -> None:
-    """Leave features as decisions say: parallel columns, outlines as WKB. Their tiles are the caller's business."""
+    """Leave features as decisions say: parallel columns, outlines as WKB. Their tiles are the caller's business.
+
+    Features that are undecided again are shown, or not, as `settle_withdrawn` says.
+    """
     update_rows(
         connection,
         Feature,
@@ -117,7 +120,7 @@ def move_features(
         },
     )
     undone = [each for each, verdict in zip(feature_ids.tolist(), verdicts, strict=True) if verdict is None]
-    hold_out(connection, undone)
+    settle_withdrawn(connection, undone)
 
 
 def _models_of(connection: Connection, prediction_ids: Sequence[int]) -> dict[int, int]:

@@ -13,6 +13,7 @@ from db.models import Decision, Feature, Import, ImportFeature, Prediction, Run,
 from db.types import utc_now
 from maploop.errors import ConflictError, InputError
 from maploop.imagery.tilemath import Tile as TileAddress
+from maploop.predict.withdrawal import settle_withdrawn
 from maploop.project import ProjectView
 from maploop.review.standing import Standing
 from maploop.review.wire import DecisionEntry
@@ -100,7 +101,6 @@ _FEATURE = (
         Prediction.geometry.label("predicted_geometry"),
         Prediction.class_id.label("predicted_class_id"),
         Run.model_id,
-        Run.withdrawn_at.label("run_withdrawn_at"),
     )
     .join(TileFeature, TileFeature.feature_id == Feature.id)
     .outerjoin(Prediction, Prediction.id == Feature.prediction_id)
@@ -279,24 +279,25 @@ def _insert(
 def _move(connection: Connection, desk: Desk, feature: RowMapping, before: Standing, after: Standing) -> frozenset[int]:
     """Leave a feature as a decision says -> the tiles it lay on, when it is placed anew.
 
-    One that is undecided again and whose run was taken back is not shown.
+    One that is undecided again is shown only where it still may be.
     """
     feature_id = feature["id"]
-    is_gone = feature["run_withdrawn_at"] is not None or feature["withdrawn_by"] is not None
     row = {
         "feature": feature_id,
         "verdict": after.verdict,
         "class_id": after.class_id,
         "geometry": after.geometry,
         "decision_id": after.decision_id,
-        "withdrawn": after.verdict is None and (is_gone or feature["withdrawn"]),
+        "withdrawn": False,
     }
     connection.execute(_MOVE, row)
-    if shapely.equals_identical(before.geometry, after.geometry):
-        return frozenset()
-    gone = delete(TileFeature).where(TileFeature.feature_id == feature_id).returning(TileFeature.tile_id)
-    left = frozenset(connection.execute(gone).scalars())
-    _place(connection, desk, feature_id, after.geometry)
+    left: frozenset[int] = frozenset()
+    if not shapely.equals_identical(before.geometry, after.geometry):
+        gone = delete(TileFeature).where(TileFeature.feature_id == feature_id).returning(TileFeature.tile_id)
+        left = frozenset(connection.execute(gone).scalars())
+        _place(connection, desk, feature_id, after.geometry)
+    if after.verdict is None:
+        settle_withdrawn(connection, [feature_id])
     return left
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import shapely
 from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
 
-from db.bulk import in_lists, update_rows
-from db.models import Decision, Feature, Import, ImportFeature, ImportTile, Prediction, Run, Tile, TileEvent
+from db.bulk import in_lists
+from db.models import Decision, Feature, Import, ImportFeature, ImportTile, Prediction, Tile, TileEvent
 from maploop.predict.memory import features_with_ids
 from maploop.predict.placing import drop_places, places_of
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.predict.undo_predictions import place_anew
+from maploop.predict.withdrawal import settle_withdrawn
 from maploop.project import ProjectView
 from maploop.review.bulk import move_features, new_ids, record_decisions
 from maploop.review.reopen import finished_among, reopen_tiles
@@ -119,7 +120,6 @@ def _undo_decisions(
     said = _predictions(connection, before.prediction_ids[before.prediction_ids != 0].tolist())
     verdicts: list[str | None] = []
     classes, outlines, to_decision = [], [], []
-    hidden: list[int] = []
     for index, feature_id in enumerate(before.ids.tolist()):
         target = targets[feature_id]
         prediction = said.get(int(before.prediction_ids[index]))
@@ -129,8 +129,6 @@ def _undo_decisions(
         elif prediction is not None:
             row = prediction
             verdicts.append(None)
-            if row.is_withdrawn:
-                hidden.append(feature_id)
         else:
             row = None
             verdicts.append(None)
@@ -155,7 +153,6 @@ def _undo_decisions(
         previous=to_decision,
     )
     move_features(connection, before.ids, verdicts, class_ids, shapes, to_decision)
-    update_rows(connection, Feature, hidden, {"withdrawn": [True] * len(hidden)}, while_empty="verdict")
     added = [
         feature_id
         for feature_id, verdict, prediction in zip(
@@ -170,6 +167,7 @@ def _undo_decisions(
     undone.tile_ids |= place_anew(
         connection, project, before.ids[moved].tolist(), as_geometries(shapely.from_wkb(shapes[moved]))
     )
+    settle_withdrawn(connection, before.ids[moved].tolist())
 
 
 def _decisions(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
@@ -188,7 +186,7 @@ def _decisions(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _predictions(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
-    """What models said; `is_withdrawn`: a later run did not find it, or the run was taken back."""
+    """What models said."""
     found: dict[int, Any] = {}
     for some in in_lists(ids):
         for row in connection.execute(
@@ -196,11 +194,7 @@ def _predictions(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
                 Prediction.id,
                 Prediction.class_id,
                 type_coerce(Prediction.geometry, LargeBinary).label("geometry"),
-                (Run.withdrawn_at.is_not(None) | Feature.withdrawn_by.is_not(None)).label("is_withdrawn"),
-            )
-            .join(Run, Run.id == Prediction.run_id)
-            .join(Feature, Feature.prediction_id == Prediction.id)
-            .where(Prediction.id.in_(some))
+            ).where(Prediction.id.in_(some))
         ):
             found[row.id] = row
     return found

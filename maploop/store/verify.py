@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, exists, func, select
 
 from db import chain, guards
 from db.chain import Break, Head
@@ -17,6 +17,8 @@ from maploop.database import Database
 from maploop.errors import DatabaseError
 from maploop.predict.model_files import models_folder
 from maploop.settings import get_settings
+from maploop.store.derived import Difference, differing_features, differing_splits, differing_tiles
+from maploop.store.places import differing_places
 
 SHOWN = 5
 SIGNING_KEY = "signing.key"
@@ -28,7 +30,11 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Verification:
-    """The outcome: `problems` in words, the first `broken` link, and what only deserves to be known (`notes`)."""
+    """The outcome: `problems` in words, and what only deserves to be known (`notes`).
+
+    broken          the first link of the chain that does not hold
+    differences     the first values of each kind that are not what history leaves
+    """
 
     links: int = 0
     head: str = ""
@@ -36,6 +42,7 @@ class Verification:
     datasets: int = 0
     models: int = 0
     broken: Break | None = None
+    differences: list[Difference] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -57,6 +64,7 @@ class Verification:
             "break": None
             if broken is None
             else {"table": broken.table, "seq": broken.seq, "position": broken.position, "reason": broken.reason},
+            "differences": [each.to_json() for each in self.differences],
             "problems": self.problems,
             "notes": self.notes,
         }
@@ -67,13 +75,7 @@ def verify_store(database: Database, progress: Progress = lambda _text: None) ->
     found = Verification()
     try:
         with database.read() as connection:
-            progress("Checking the database file")
-            _check_file(connection, found)
-            progress("Checking the chain of decisions")
-            _check_chain(connection, found, progress)
-            _check_guards(connection, found)
-            progress("Checking what the decisions leave")
-            _check_features(connection, found)
+            verify_rows(connection, found, progress)
             progress("Checking datasets and models")
             _check_datasets(connection, found)
             _check_models(connection, found)
@@ -83,6 +85,16 @@ def verify_store(database: Database, progress: Progress = lambda _text: None) ->
         found.problems.append(str(error))
     _check_key(found)
     return found
+
+
+def verify_rows(connection: Connection, found: Verification, progress: Progress = lambda _text: None) -> None:
+    """Check what the database itself holds, and enter it in `found`."""
+    progress("Checking the database file")
+    _check_file(connection, found)
+    progress("Checking the chain of decisions")
+    _check_chain(connection, found, progress)
+    _check_guards(connection, found)
+    _check_derived(connection, found, progress)
 
 
 def head_as_text(head: Head) -> str:
@@ -128,30 +140,27 @@ def _is_owner(connection: Connection) -> bool:
     return bool(connection.exec_driver_sql(query).scalar_one())
 
 
-def _check_features(connection: Connection, found: Verification) -> None:
-    differs = (
-        select(Feature.id)
-        .outerjoin(Decision, Decision.id == Feature.decision_id)
-        .where(
-            or_(
-                and_(Feature.decision_id.is_(None), Feature.verdict.is_not(None)),
-                and_(Feature.decision_id.is_not(None), Decision.id.is_(None)),
-                and_(
-                    Decision.id.is_not(None),
-                    or_(
-                        Decision.feature_id != Feature.id,
-                        Decision.verdict != func.coalesce(Feature.verdict, ""),
-                        Decision.class_id != Feature.class_id,
-                        Decision.geometry != Feature.geometry,
-                    ),
-                ),
-            )
-        )
-        .order_by(Feature.id)
-    )
-    wrong = connection.execute(differs).scalars().all()
-    if wrong:
-        found.problems.append(f"Features are not as their decisions leave them: feature {_some(wrong)}.")
+def _check_derived(connection: Connection, found: Verification, progress: Progress) -> None:
+    """Hold what history leaves, computed again, against what is stored."""
+    for doing, differences in (
+        ("features", differing_features(connection)),
+        ("the tiles of features", differing_places(connection)),
+        ("acts on tiles", differing_tiles(connection)),
+        ("the split", differing_splits(connection)),
+    ):
+        progress(f"Checking {doing}")
+        more = 0
+        for difference in differences:
+            if more < SHOWN:
+                found.differences.append(difference)
+                found.problems.append(f"Not as history leaves it: {difference.text()}.")
+            more += 1
+        if more > SHOWN:
+            found.problems.append(f"{more - SHOWN:,} more differences in {doing}.")
+    _note_open_work(connection, found)
+
+
+def _note_open_work(connection: Connection, found: Verification) -> None:
     open_work = (
         select(Tile.z, Tile.x, Tile.y)
         .where(
