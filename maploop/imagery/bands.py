@@ -18,6 +18,9 @@ SAMPLE_WINDOWS = 12  # windows a side of that sample
 SAMPLE_WINDOW_SIDE = 96
 
 BEYOND_PIXELS = 1e30  # no imagery has such values; fill values are larger
+FILLS = (-9_999.0, -99_999.0, -999_999.0, -32_768.0, -32_767.0, -1e20)  # usual ones that files often do not declare
+WHITE_FILL = 65_535.0  # of 16 bit without a sign
+SENTINEL_2 = {"b04": 0, "b03": 1, "b02": 2}  # as its products number red, green and blue
 FOREIGN_COLOURS = {"CIELAB", "ICCLAB", "ITULAB", "LOGL", "LOGLUV"}
 
 Stretch = tuple[tuple[float, float], ...]
@@ -67,15 +70,37 @@ def _wanted_bands(dataset: Any, wanted: tuple[int, ...]) -> Bands:
 
 
 def _named_bands(dataset: Any) -> tuple[int, ...] | None:
-    """Numbers of the bands whose descriptions name red, green and blue, each once."""
-    words = [set(re.findall(r"[a-z]+", (each or "").lower())) for each in dataset.descriptions]
+    """Numbers of the bands whose descriptions name red, green and blue, each once; red edge is not red.
+
+    Sentinel-2's numbers, B04, B03 and B02, are names too.
+    """
+    words = [re.findall(r"[a-z0-9]+", (each or "").lower()) for each in dataset.descriptions]
+    by_number = {
+        SENTINEL_2[word]: index for index, each in enumerate(words, start=1) for word in each[:1] if word in SENTINEL_2
+    }
     found = []
     for names in ({"red", "r"}, {"green", "g"}, {"blue", "b"}):
-        having = [index for index, each in enumerate(words, start=1) if each & names]
-        if len(having) != 1:
-            return None
-        found.append(having[0])
+        having = [index for index, each in enumerate(words, start=1) if set(each) & names and "edge" not in each]
+        exactly = [index for index in having if len(words[index - 1]) == 1]
+        best = exactly if len(exactly) == 1 else having
+        if len(best) != 1:
+            return (by_number[0], by_number[1], by_number[2]) if len(by_number) == 3 else None
+        found.append(best[0])
     return tuple(found)
+
+
+def are_bands_guessed(dataset: Any) -> bool:
+    """Whether nothing in a raster of three bands or more says which are red, green and blue."""
+    kinds = list(dataset.colorinterp)
+    named = _named_bands(dataset) is not None or kinds[0] == ColorInterp.palette
+    rgb = {ColorInterp.red, ColorInterp.green, ColorInterp.blue} <= set(kinds)
+    return not named and not rgb and sum(kind != ColorInterp.alpha for kind in kinds) >= 3
+
+
+def named_text(dataset: Any, wanted: tuple[int, ...] | None) -> str:
+    """The bands that are shown by their names, as text for fingerprints; empty where names settle nothing."""
+    named = None if wanted else _named_bands(dataset)
+    return f" named={named!r}" if named else ""
 
 
 def _check_colours(dataset: Any) -> None:
@@ -94,16 +119,35 @@ def _check_colours(dataset: Any) -> None:
 def found_nodata(dataset: Any, bands: Bands, told: float | None = None) -> float | None:
     """Return the value of pixels that hold nothing where it is `told` or goes without saying, else None.
 
-    Float rasters are often filled with the smallest number there is, without a word.
+    Rasters are often filled, without a word, with the smallest number there is, or with a usual fill value that lies
+    far from all others.
     """
-    if told is not None:
-        return told
     kinds = {np.dtype(dataset.dtypes[index - 1]).kind for index in bands.indexes}
-    if kinds != {"f"} or dataset.nodata is not None:
+    if told is not None or dataset.nodata is not None or bands.palette is not None or kinds == {"c"}:
+        return told
+    if {dataset.dtypes[index - 1] for index in bands.indexes} <= {"uint8", "int8"}:
         return None
-    values, _ = _sample(dataset, bands.indexes)
-    lost = values[values < -BEYOND_PIXELS]
-    return float(lost.min()) if lost.size else None
+    values, valid = _sample(dataset, bands.indexes)
+    if kinds == {"f"} and (lost := values[values < -BEYOND_PIXELS]).size:
+        return float(lost.min())
+    return _usual_fill(values[:, valid], sixteen_bits=set(dataset.dtypes) == {"uint16"})
+
+
+def _usual_fill(values: NDArray[Any], *, sixteen_bits: bool) -> float | None:
+    """A usual fill value that all bands (bands, n) have together, and from which all others are far."""
+    for fill in (*FILLS, *((WHITE_FILL,) if sixteen_bits else ())):
+        filled = np.isclose(values, fill, rtol=1e-6, atol=0).all(axis=0)
+        others = values[:, ~filled]
+        others = others[np.isfinite(others)] if others.dtype.kind == "f" else others
+        if filled.any() and others.size and (others.min() > fill / 2 if fill < 0 else others.max() < fill / 2):
+            return fill
+    return None
+
+
+def black_share(dataset: Any, bands: Bands) -> float:
+    """The share of a raster's pixels that are 0 in all bands and count as imagery, 0 to 1."""
+    values, valid = _sample(dataset, bands.indexes)
+    return float(((values == 0).all(axis=0) & valid).mean())
 
 
 def _palette(dataset: Any) -> NDArray[np.uint8]:

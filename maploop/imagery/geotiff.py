@@ -21,7 +21,17 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 
 from maploop.errors import ImageryError
-from maploop.imagery.bands import Bands, choose_bands, choose_stretch, found_nodata, needs_stretch, to_rgba
+from maploop.imagery.bands import (
+    Bands,
+    are_bands_guessed,
+    black_share,
+    choose_bands,
+    choose_stretch,
+    found_nodata,
+    named_text,
+    needs_stretch,
+    to_rgba,
+)
 from maploop.imagery.info import SourceInfo
 from maploop.imagery.placement import (
     Placement,
@@ -40,6 +50,7 @@ IDLE_HANDLES = 4  # files kept open for the next reader
 WARP_ERROR_PIXELS = 0.01  # how far the fast transform may stray; GDAL's 0.125 would show at tile borders
 WITH_ALPHA = {"uint8", "uint16"}
 MAX_BARE_PIXELS = 4_000_000_000  # without overviews; to find the covered tiles all of them are read
+MUCH_BLACK = 0.01  # share of pixels; photographs have next to none
 ZOOMS_BELOW_OVERVIEWS = 4  # further out than this, a tile would read too much of the file
 
 
@@ -76,8 +87,30 @@ def describe_geotiff(path: Path, options: RasterOptions | None = None) -> Source
             assigned_crs=wanted.crs,
             bands=wanted.bands,
             nodata=nodata,
+            is_nodata_found=nodata is not None and wanted.nodata is None,
             assigned_stretch=wanted.stretch,
         )
+
+
+def guessed_lines(info: SourceInfo) -> list[str]:
+    """Lines for people: what of a GeoTIFF's pixels was guessed, and the option that settles it. Raises ImageryError."""
+    path, lines = Path(info.location), []
+    with _errors(path), _open(path) as dataset:
+        bands = choose_bands(dataset, info.bands)
+        if info.bands is None and are_bands_guessed(dataset):
+            lines.append(
+                f"Nothing says which of its {dataset.count} bands are red, green and blue: 1, 2 and 3 are shown so "
+                "(--bands R,G,B if they are not)."
+            )
+        if info.is_nodata_found:
+            lines.append(f"Pixels of the value {info.nodata:g} were taken for empty (--nodata V if another value is).")
+        declared = info.nodata is not None or any(MaskFlags.all_valid not in each for each in dataset.mask_flag_enums)
+        if not declared and bands.palette is None and (share := black_share(dataset, bands)) >= MUCH_BLACK:
+            lines.append(
+                f"{share:.0%} of its pixels are 0 in all bands and count as black imagery: if they are empty, import "
+                "it again with --nodata 0."
+            )
+    return lines
 
 
 class GeoTiffSource:
@@ -99,11 +132,12 @@ class GeoTiffSource:
                 self._resolution = _resolution(handle.dataset, self._placement, whole)
                 self.areas = areas_of(handle.dataset, self._placement, whole.bounds)
             needed = needs_stretch(handle.dataset, self._bands)
+            named = named_text(handle.dataset, info.bands)
             status = self._path.stat()
         if len(info.stretch or ()) != (len(self._bands.indexes) if needed else 0) and (needed or not info.stretch):
             msg = f"{self._path.name!r} has other bands than when it was imported: import it again."
             raise ImageryError(msg)
-        identity = f"{info!r}{info.options_text()} {status.st_size} {status.st_mtime_ns}"
+        identity = f"{info!r}{info.options_text()}{named} {status.st_size} {status.st_mtime_ns}"
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def read(self, tile: Tile, size: int) -> NDArray[np.uint8]:

@@ -23,8 +23,8 @@ class SourceInfo:
     `location` is an absolute path or a URL template. `bounds` are west, south, east, north in EPSG:4326 degrees, None
     where nobody knows. At `max_zoom` a tile of `tile_size` pixels holds the source's pixels as they are. `stretch` is
     the value shown as black and the one shown as white, a band, for pixels that are not plain 8 bit. `scheme` says how
-    a folder of tiles is named. `assigned_crs`, `assigned_stretch`,
-    `bands` and `nodata` of a GeoTIFF override what the file says.
+    a folder of tiles is named. `assigned_crs`, `assigned_stretch`, `bands` and `nodata` of a GeoTIFF override what the
+    file says; `is_nodata_found` where nobody told the latter, but the pixels.
     """
 
     kind: Kind
@@ -41,6 +41,7 @@ class SourceInfo:
     bands: tuple[int, ...] | None = field(default=None, repr=False)
     nodata: float | None = field(default=None, repr=False)
     assigned_stretch: tuple[float, float] | None = field(default=None, repr=False)
+    is_nodata_found: bool = field(default=False, repr=False)
 
     def options_text(self) -> str:
         """Return the options that are set, as text for fingerprints: those of older imagery stay what they were."""

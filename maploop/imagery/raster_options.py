@@ -26,7 +26,7 @@ class RasterOptions:
     @staticmethod
     def of(info: SourceInfo) -> "RasterOptions":
         """Return the options that a source was described with; fill values that were found are found anew."""
-        is_found = info.nodata is not None and info.nodata < -BEYOND_PIXELS
+        is_found = info.is_nodata_found or (info.nodata is not None and info.nodata < -BEYOND_PIXELS)
         return RasterOptions(info.assigned_crs, info.bands, info.assigned_stretch, None if is_found else info.nodata)
 
     def __bool__(self) -> bool:

@@ -17,6 +17,7 @@ from maploop.database import Database
 from maploop.errors import ImageryError, InputError
 from maploop.imagery.area import area_of
 from maploop.imagery.coverage import covered_tiles
+from maploop.imagery.geotiff import guessed_lines
 from maploop.imagery.info import Bounds, Scheme, SourceInfo
 from maploop.imagery.pixel_records import count_pixels, forget_coverage, measure_tiles
 from maploop.imagery.raster_options import RasterOptions
@@ -96,6 +97,8 @@ def register_imagery(
         location, max_zoom=max_zoom, scheme=scheme, raster=raster or _options_before(database, project, location)
     )
     says: list[str] = coarse_lines(info, project)
+    if info.kind == "geotiff":
+        says += guessed_lines(info)
     if info.kind == "tile_folder" and scheme is None:
         info, lines = _arranged(database, project, info)
         says += lines
@@ -108,9 +111,10 @@ def register_imagery(
     trial = Trial()
     if remote and check:
         progress("Trying out the server")
-        info, trial, says = _tried(database, project, info, tiles)
+        info, trial, lines = _tried(database, project, info, tiles)
+        says += lines
     elif remote:
-        says = ["The server was not tried out."]
+        says += ["The server was not tried out."]
     told = {"licence": licence, "attribution": attribution, "may_train": may_train, "may_leave": may_leave}
     progress("Writing")
     with database.write() as connection:
