@@ -135,11 +135,13 @@ def found_nodata(dataset: Any, bands: Bands, told: float | None = None) -> float
 
 def _usual_fill(values: NDArray[Any], *, sixteen_bits: bool) -> float | None:
     """A usual fill value that all bands (bands, n) have together, and from which all others are far."""
-    for fill in (*FILLS, *((WHITE_FILL,) if sixteen_bits else ())):
-        filled = np.isclose(values, fill, rtol=1e-6, atol=0).all(axis=0)
+    fills: tuple[float, ...] = (*FILLS, WHITE_FILL) if sixteen_bits else FILLS
+    for fill in fills:
+        filled: NDArray[np.bool_] = np.isclose(values, fill, rtol=1e-6, atol=0).all(axis=0)
         others = values[:, ~filled]
         others = others[np.isfinite(others)] if others.dtype.kind == "f" else others
-        if filled.any() and others.size and (others.min() > fill / 2 if fill < 0 else others.max() < fill / 2):
+        far = others.size and (others.min() > fill / 2 if fill < 0 else others.max() < fill / 2)
+        if far and filled.any():
             return fill
     return None
 

@@ -16,6 +16,7 @@ USER_AGENT = "Maploop/0.1 (map review)"
 PASSING = {429, 502, 503, 504}
 REASONS: dict[int, ImageryReason] = {401: "refused", 403: "refused", 407: "refused", 429: "busy"}
 REMEDIES = {
+    400: "it does not take the request: check the URL, the zoom and the bounds",
     401: "it wants a login: put the access key into the URL",
     403: "it refuses: check the access key and the terms of use",
     404: "there is nothing at that address: check the URL",
