@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from db.conditions import counts, undecided
 from db.models import AuditSample, Dataset, Feature, Model, Run, Tile, TileEvent, TileFeature, TuningJob
+from db.models.dataset import NEWEST_FIRST
 from maploop.project import ProjectView
 from maploop.quality.acceptance import is_alone
 from maploop.quality.samples import next_audit
@@ -76,23 +77,29 @@ def _bring_in(connection: Connection, project: ProjectView, with_imagery: int, h
 def _tune(connection: Connection, project: ProjectView) -> NextStep | None:
     """A dataset that no model has learned from, unless the review has gone on since it was frozen."""
     newest = connection.execute(
-        select(Dataset.id, Dataset.created_at)
+        select(Dataset.id, Dataset.created_at, Dataset.after_event, Dataset.after_model)
         .where(Dataset.project_id == project.id)
-        .order_by(Dataset.created_at.desc())
+        .order_by(*NEWEST_FIRST)
         .limit(1)
     ).first()
     if newest is None:
         return None
-    modelled = select(func.max(Model.created_at)).where(Model.project_id == project.id)
-    finished = (
-        select(func.max(TileEvent.stored_at))
-        .join(Tile, Tile.id == TileEvent.tile_id)
-        .where(Tile.project_id == project.id)
+    modelled = select(Model.id).where(
+        Model.project_id == project.id,
+        Model.created_at > newest.created_at if newest.after_model is None else Model.id > newest.after_model,
     )
-    for query in (modelled, finished):
-        since = connection.execute(query).scalar()
-        if since is not None and since > newest.created_at:
-            return None
+    finished = (
+        select(TileEvent.seq)
+        .join(Tile, Tile.id == TileEvent.tile_id)
+        .where(
+            Tile.project_id == project.id,
+            TileEvent.stored_at > newest.created_at
+            if newest.after_event is None
+            else TileEvent.seq > newest.after_event,
+        )
+    )
+    if any(connection.execute(query.limit(1)).first() for query in (modelled, finished)):
+        return None
     taught = select(TuningJob.id).where(
         TuningJob.dataset_id == newest.id, TuningJob.status.not_in(("failed", "cancelled"))
     )

@@ -92,3 +92,20 @@ def test_who_goes_on_reviewing_is_not_asked_to_tune_again_and_again(database: Da
         a_dataset(connection, project, minutes_ago=5)
         a_tile_event(connection, tile, "complete", a_person(connection, "anna"))
     assert next_of(database, project).page == "review"
+
+
+def test_a_clock_that_jumps_back_neither_makes_a_new_dataset_old_nor_hides_what_came_after_it(
+    database: Database, project: ProjectView
+) -> None:
+    with database.write() as connection:
+        a_prediction(connection, project, a_tile(connection, project, 1))
+        first = a_dataset(connection, project)
+        values = {"token": "t", "project_id": project.id, "dataset_id": first, "trainer": "local", "base": "local"}
+        anna = a_person(connection, "anna")
+        connection.execute(insert(TuningJob).values(**values, name="tuned", created_by=anna))
+        a_dataset(connection, project, minutes_ago=60)
+    assert next_of(database, project).query == {"part": "Tune"}
+    with database.write() as connection:
+        tile = a_tile(connection, project, 2)
+        a_tile_event(connection, tile, "complete", anna, stored_at=utc_now() - timedelta(hours=2))
+    assert next_of(database, project).page == "review"

@@ -101,7 +101,10 @@ class TileEvent(Base):
 
 
 class AuditSample(Base):
-    """A random sample of finished tiles, drawn by a reviewer for a spot check; `criteria`: how."""
+    """A random sample of finished tiles, drawn by a reviewer for a spot check; `criteria`: how.
+
+    `after_event`: the last act on a tile stored before it was drawn, by `seq`; empty before Maploop noted that.
+    """
 
     __tablename__ = "audit_sample"
 
@@ -111,12 +114,15 @@ class AuditSample(Base):
     criteria: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     closed_at: Mapped[datetime | None]
+    after_event: Mapped[int | None] = mapped_column(
+        default=select(func.coalesce(func.max(TileEvent.seq), 0)).scalar_subquery()
+    )
 
 
 class Audit(Base):
     """A second, blind look at one tile of a sample by somebody other than `annotator_id`, who finished it.
 
-    `after_decision`: the last decision stored before it was finished, by `seq`.
+    `after_decision`, `after_event`: the last decision and act on a tile stored before it was finished, by `seq`.
     """
 
     __tablename__ = "audit"
@@ -130,3 +136,4 @@ class Audit(Base):
     finished_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(8))
     after_decision: Mapped[int | None]
+    after_event: Mapped[int | None]

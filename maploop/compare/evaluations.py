@@ -96,7 +96,7 @@ def test_split_use(connection: Connection, project: ProjectView) -> TestSplitUse
         select(
             EvaluationRow.purpose,
             func.count().label("evaluations"),
-            func.max(EvaluationRow.made_at).label("last"),
+            func.max(EvaluationRow.id).label("last"),
         )
         .where(EvaluationRow.project_id == project.id, EvaluationRow.split == "test")
         .group_by(EvaluationRow.purpose)
@@ -108,7 +108,8 @@ def test_split_use(connection: Connection, project: ProjectView) -> TestSplitUse
     ).scalar_one()
     counts = {row.purpose: row.evaluations for row in rows}
     looks, choices = counts.get("look", 0), counts.get("choose", 0)
-    last = max((row.last for row in rows), default=None)
+    newest = max((row.last for row in rows), default=None)
+    last = connection.execute(select(EvaluationRow.made_at).where(EvaluationRow.id == newest)).scalar()
     return TestSplitUse(looks, choices, models, last, _told(looks, choices, models))
 
 

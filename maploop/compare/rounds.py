@@ -70,50 +70,49 @@ def rounds_of(connection: Connection, project: ProjectView) -> list[Round]:
     def blocks(tiles: Sequence[int]) -> NDArray[np.int64]:
         return blocks_of(connection, project, [places[tile] for tile in tiles])
 
-    rounds = []
+    rounds: dict[int, Round] = {}  # by the first of their acts
     for model_id, tiles in tiles_of.items():
         model, judged = models[model_id], list(decided[model_id])
-        times = [finished[tile].last for tile in tiles]
+        acts = sorted((finished[tile] for tile in tiles), key=lambda each: each.seq)
         timed = [tile for tile in tiles if finished[tile].seconds > 0]
         changed = _corrections(spoken, tiles, model_id, added)
-        rounds.append(
-            Round(
-                number=0,
-                model=model.name,
-                parent=model.parent,
-                dataset_id=model.dataset_id,
-                tiles=len(tiles),
-                first=min(times),
-                last=max(times),
-                seconds_a_tile=mean_by_block(
-                    np.array([finished[tile].seconds for tile in timed]), blocks(timed), len(tiles), least=0.0
-                ),
-                corrections_a_tile=mean_by_block(
-                    np.array([changed[tile] for tile in tiles], dtype=np.float64), blocks(list(tiles)), least=0.0
-                ),
-                unchanged=share_by_block(
-                    np.array([accepted[model_id][tile] for tile in judged], dtype=np.float64),
-                    np.array([decided[model_id][tile] for tile in judged], dtype=np.float64),
-                    blocks(judged),
-                ),
-                quality=quality.get(model.name),
-            )
+        rounds[acts[0].seq] = Round(
+            number=0,
+            model=model.name,
+            parent=model.parent,
+            dataset_id=model.dataset_id,
+            tiles=len(tiles),
+            first=acts[0].last,
+            last=acts[-1].last,
+            seconds_a_tile=mean_by_block(
+                np.array([finished[tile].seconds for tile in timed]), blocks(timed), len(tiles), least=0.0
+            ),
+            corrections_a_tile=mean_by_block(
+                np.array([changed[tile] for tile in tiles], dtype=np.float64), blocks(list(tiles)), least=0.0
+            ),
+            unchanged=share_by_block(
+                np.array([accepted[model_id][tile] for tile in judged], dtype=np.float64),
+                np.array([decided[model_id][tile] for tile in judged], dtype=np.float64),
+                blocks(judged),
+            ),
+            quality=quality.get(model.name),
         )
-    ordered = sorted(rounds, key=lambda each: (each.first, each.model))
+    ordered = [rounds[seq] for seq in sorted(rounds)]
     return [replace(each, number=number) for number, each in enumerate(ordered, start=1)]
 
 
 @dataclass(frozen=True)
 class _Finished:
-    """A tile that somebody finished by hand: when last, and the attention it took in all."""
+    """A tile that somebody finished by hand: when last, in the order of acts too (`seq`), and the attention in all."""
 
+    seq: int
     last: datetime
     seconds: float
 
 
 def _finished(connection: Connection, project: ProjectView) -> dict[int, _Finished]:
-    rows = connection.execute(
-        select(TileEvent.tile_id, func.max(TileEvent.stored_at).label("last"), func.sum(TileEvent.seconds))
+    acts = (
+        select(func.max(TileEvent.seq).label("seq"), func.sum(TileEvent.seconds).label("seconds"))
         .join(Tile, Tile.id == TileEvent.tile_id)
         .where(
             Tile.project_id == project.id,
@@ -122,8 +121,14 @@ def _finished(connection: Connection, project: ProjectView) -> dict[int, _Finish
             TileEvent.audit_id.is_(None),
         )
         .group_by(TileEvent.tile_id)
+        .subquery()
     )
-    return {tile: _Finished(last, float(seconds or 0.0)) for tile, last, seconds in rows}
+    rows = connection.execute(
+        select(TileEvent.tile_id, TileEvent.seq, TileEvent.stored_at, acts.c.seconds).join(
+            acts, acts.c.seq == TileEvent.seq
+        )
+    )
+    return {tile: _Finished(seq, last, float(seconds or 0.0)) for tile, seq, last, seconds in rows}
 
 
 def _verdicts(connection: Connection, project: ProjectView) -> _Verdicts:

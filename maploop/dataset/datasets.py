@@ -12,6 +12,7 @@ from uuid import uuid4
 from sqlalchemy import Row, Select, insert, select
 
 from db.models import Annotator, Dataset, Imagery
+from db.models.dataset import NEWEST_FIRST
 from maploop.database import Database
 from maploop.dataset.manifest import agreement_of, manifest_of
 from maploop.dataset.reading import Sources, read_snapshot
@@ -157,7 +158,7 @@ def dataset_of(database: Database, project: ProjectView, dataset_id: str) -> Dat
 def list_datasets(database: Database, project: ProjectView) -> list[DatasetView]:
     """All datasets of a project, the latest first."""
     with database.read() as connection:
-        query = _datasets().where(Dataset.project_id == project.id).order_by(Dataset.created_at.desc(), Dataset.id)
+        query = _datasets().where(Dataset.project_id == project.id).order_by(*NEWEST_FIRST, Dataset.id)
         return [_view(row) for row in connection.execute(query)]
 
 

@@ -8,13 +8,13 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, selec
 
 from db.bulk import in_lists
 from db.conditions import undecided
-from db.models import Annotator, Audit, Decision, Feature, Tile, TileEvent, TileFeature
+from db.models import Annotator, Audit, AuditSample, Decision, Feature, Tile, TileEvent, TileFeature
 from db.types import stored_now
 from maploop.errors import AccessError, ConflictError, InputError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 from maploop.quality.agreement import results_of
-from maploop.quality.samples import FINISHED, SampleView, audits_of, load_sample
+from maploop.quality.samples import FINISHED, SampleView, audits_of, finished_since, load_sample
 from maploop.quality.statistics import Metric
 
 MAX_COMMENT = 2000
@@ -192,10 +192,12 @@ def approve_annotator(
         raise ConflictError(msg)
     ground = ground_of_approval(connection, project, sample_id, annotator_id)
     _check_confirmed(ground, confirmed=confirmed)
+    after = select(AuditSample.after_event).where(AuditSample.id == sample.id).scalar_subquery()
+    drawn = select(AuditSample.created_at).where(AuditSample.id == sample.id).scalar_subquery()
     stands_for = and_(
         Tile.finished_by == annotator_id,
         Tile.status == "complete",
-        Tile.finished_at <= sample.created_at,
+        ~finished_since(after, drawn),
     )
     return _approve(connection, project, reviewer_id, stands_for, sample_id=sample_id, comment=ground.text())
 

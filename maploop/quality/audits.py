@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, exists, func, select, update
 
-from db.models import Audit, AuditSample, Decision, Feature, Tile, TileFeature
+from db.models import Audit, AuditSample, Decision, Feature, Tile, TileEvent, TileFeature
 from db.types import utc_now
 from maploop.errors import ConflictError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
@@ -60,7 +60,11 @@ def finish_audit(connection: Connection, audit_id: int) -> None:
     connection.execute(
         update(Audit)
         .where(Audit.id == audit_id)
-        .values(finished_at=now, after_decision=select(func.max(Decision.seq)).scalar_subquery())
+        .values(
+            finished_at=now,
+            after_decision=select(func.max(Decision.seq)).scalar_subquery(),
+            after_event=select(func.coalesce(func.max(TileEvent.seq), 0)).scalar_subquery(),
+        )
     )
     unfinished = exists().where(Audit.sample_id == row.sample_id, Audit.finished_at.is_(None))
     connection.execute(

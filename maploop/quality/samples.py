@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, SQLColumnExpression, case, exists, func, select
 
-from db.models import Annotator, Audit, AuditSample, Decision, Tile
+from db.models import Annotator, Audit, AuditSample, Decision, Tile, TileEvent
 from maploop.errors import AccessError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
 
 FINISHED = ("complete", "approved")
+
+
+def finished_since(seq: SQLColumnExpression[Any], moment: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+    """Whether a tile was finished after an act on a tile (by `seq`); where that is not known, after a moment."""
+    later = exists().where(TileEvent.tile_id == Tile.id, TileEvent.act == "complete", TileEvent.seq > seq)
+    return case((seq.is_not(None), later), else_=Tile.finished_at > moment)
 
 
 @dataclass(frozen=True)

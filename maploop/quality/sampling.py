@@ -18,7 +18,7 @@ from maploop.dataset.split import unit_hash
 from maploop.errors import ConflictError, InputError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectView
-from maploop.quality.samples import SampleView, load_sample
+from maploop.quality.samples import SampleView, finished_since, load_sample
 from maploop.quality.stratified import margin_of_tiles, tiles_for_margin
 
 EMPTY = "no features"
@@ -201,7 +201,11 @@ def _own(project: ProjectView, reviewer_id: int) -> ColumnElement[bool]:
 def _in_audit(project: ProjectView, reviewer_id: int) -> Select[int]:
     """Tiles that wait in an open spot check of anybody, or that this reviewer has seen since they were finished."""
     waits = and_(Audit.finished_at.is_(None), AuditSample.closed_at.is_(None))
-    seen = and_(AuditSample.reviewer_id == reviewer_id, Audit.finished_at > Tile.finished_at)
+    seen = and_(
+        AuditSample.reviewer_id == reviewer_id,
+        Audit.finished_at.is_not(None),
+        ~finished_since(Audit.after_event, Audit.finished_at),
+    )
     return (
         select(Audit.tile_id)
         .join(AuditSample, AuditSample.id == Audit.sample_id)

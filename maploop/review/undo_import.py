@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, case, func, select, update
 
 from db.bulk import lock_project
 from db.models import Annotator, Claim, Dataset, Import, Tile
@@ -135,7 +135,13 @@ def _undo_here(
     refresh_scope(connection, project)
     counts["tiles_removed"] = remove_unheld(connection, project, view.id, with_imagery=view.kind == "area")
     counts["datasets"] = connection.execute(
-        select(func.count()).where(Dataset.project_id == project.id, Dataset.created_at >= view.made_at)
+        select(func.count()).where(
+            Dataset.project_id == project.id,
+            case(
+                (Dataset.after_import.is_not(None), Dataset.after_import >= view.id),
+                else_=Dataset.created_at >= view.made_at,
+            ),
+        )
     ).scalar_one()
     connection.execute(update(Import).where(Import.id == view.id).values(undo_report=counts))
     return {"import": str(view.id), "kind": view.kind, "source": view.source, **counts}

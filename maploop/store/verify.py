@@ -175,7 +175,7 @@ def _note_open_work(connection: Connection, found: Verification) -> None:
 
 
 def _check_datasets(connection: Connection, found: Verification) -> None:
-    for identifier in connection.execute(select(Dataset.id).order_by(Dataset.created_at)).scalars():
+    for identifier in connection.execute(select(Dataset.id).order_by(Dataset.number, Dataset.id)).scalars():
         found.datasets += 1
         path = get_settings().datasets_folder / identifier / SNAPSHOT
         _check_sum(found, path, identifier, f"Dataset {identifier[:12]}")

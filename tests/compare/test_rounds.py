@@ -32,10 +32,10 @@ def test_a_round_is_a_models_predictions_as_reviewed(database: Any) -> None:
 
     with database.write() as connection:
         project = a_project(connection)
-        review(connection, project, 0, "tuned", ["accept", "accept", "correct"], 10.0, 5)
         review(connection, project, 1, "base", ["accept", "reject", "add", "add"], 30.0, 0)
         review(connection, project, 2, "base", ["correct", "reject"], 20.0, 1)
         review(connection, project, 3, "base", ["unsure", "add"], 20.0, 1)
+        review(connection, project, 0, "tuned", ["accept", "accept", "correct"], 10.0, 5)
     with database.read() as connection:
         first, second = rounds_of(connection, project)
     assert (first.number, first.model, first.tiles, second.number, second.model) == (1, "base", 2, 2, "tuned")
@@ -45,6 +45,17 @@ def test_a_round_is_a_models_predictions_as_reviewed(database: Any) -> None:
     assert second.unchanged.value == pytest.approx(2 / 3)
     assert (first.first, first.last) == (start, start + timedelta(days=1))
     assert first.quality is None
+
+
+def test_a_clock_that_jumps_back_does_not_put_a_later_round_first(database: Any) -> None:
+    with database.write() as connection:
+        project, anna = a_project(connection), a_person(connection, "anna")
+        for column, (model, day) in enumerate((("base", 0), ("tuned", -3))):
+            tile = a_tile(connection, project, column, status="complete", finished_by=anna)
+            feature = a_prediction(connection, project, tile, model=model).feature_id
+            a_decision(connection, project, tile, feature, "accept", anna)
+            a_tile_event(connection, tile, "complete", anna, stored_at=utc_now() + timedelta(days=day))
+        assert [each.model for each in rounds_of(connection, project)] == ["base", "tuned"]
 
 
 def test_the_quality_of_a_round_is_that_of_the_newest_evaluation(town: Town) -> None:

@@ -1,12 +1,14 @@
 """Every import can be taken back as a whole: what it brought goes, what people decided stays, and it is on record."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
-from db.models import Decision, Imagery, Import, Prediction, Run, TileEvent
+from db.models import Dataset, Decision, Imagery, Import, Prediction, Run, TileEvent
+from db.types import utc_now
 from maploop.database import Database
 from maploop.errors import ClaimError, ConflictError, NotFoundError
 from maploop.imagery.register import register_imagery
@@ -249,3 +251,16 @@ def test_a_run_taken_back_leaves_the_models_name_free_for_the_same_file(
     predict(database, town, tmp_path, square(1))
     with database.read() as connection:
         assert len(connection.execute(select(Run.id).where(Run.withdrawn_at.is_(None))).all()) == 1
+
+
+def test_datasets_frozen_since_an_import_are_told_of_when_the_clock_jumped_back(
+    database: Database, town: ProjectView, tmp_path: Path
+) -> None:
+    with database.write() as connection:
+        values = {"project_id": town.id, "created_by": annotator_id(connection, "anna"), "manifest": {}}
+        connection.execute(insert(Dataset).values(id="a" * 64, **values))
+    number = predict(database, town, tmp_path, square(1))
+    with database.write() as connection:
+        long_ago = utc_now() - timedelta(hours=1)
+        connection.execute(insert(Dataset).values(id="b" * 64, created_at=long_ago, **values))
+    assert preview_undo(database, town, number, "anna")["datasets"] == 1

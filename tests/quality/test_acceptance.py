@@ -1,11 +1,13 @@
 """Returning and approving: on record, once, never one's own work, never with a doubt left."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from db.models import Audit, Tile, TileEvent, TileFeature
+from db.types import utc_now
 from maploop.errors import AccessError, ConflictError, InputError, NotFoundError
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.quality.acceptance import (
@@ -21,7 +23,7 @@ from maploop.quality.audits import finish_audit
 from maploop.quality.samples import audits_of
 from maploop.quality.sampling import SampleWish, draw_sample
 from maploop.review.queue import draw_next
-from tests.builders import PlacedTile, a_decision, a_prediction, a_sample, a_tile
+from tests.builders import PlacedTile, a_decision, a_prediction, a_sample, a_tile, a_tile_event
 from tests.quality.conftest import Town
 
 
@@ -144,6 +146,7 @@ def test_an_annotators_tiles_are_approved_when_all_of_their_audits_are_finished(
     sample = draw_sample(town.database, town.project, town.rita, SampleWish(size=3, by_class=False))
     with town.database.write() as connection:
         late, _ = town.finished_tile(connection, 7, town.anna, "a")
+        a_tile_event(connection, late, "complete", town.anna)
         with pytest.raises(ConflictError, match="has 2 of 2 tiles of anna left"):
             approve_annotator(connection, town.project, sample.id, town.anna, town.rita)
         with pytest.raises(ConflictError, match="has no tile of rita"):
@@ -158,6 +161,22 @@ def test_an_annotators_tiles_are_approved_when_all_of_their_audits_are_finished(
         after = dict(connection.execute(select(Tile.id, Tile.status)).all())
         assert after[late.id] == "complete"
         assert sorted(after.values()) == ["approved"] * 5 + ["complete"] * 3
+
+
+def test_a_tile_finished_after_the_sample_is_not_approved_by_it_when_the_clock_jumped_back(
+    town: Town,
+) -> None:
+    with town.database.write() as connection:
+        tile, features = town.finished_tile(connection, 0, town.anna)
+        a_tile_event(connection, tile, "complete", town.anna)
+        sample, (audit,) = a_sample(connection, town.project, town.rita, {tile: town.anna})
+        town.decide(connection, tile, features, "aa", town.rita, audit)
+        finish_audit(connection, audit)
+        later, _ = town.finished_tile(connection, 1, town.anna)
+        a_tile_event(connection, later, "complete", town.anna)
+        connection.execute(update(Tile).values(finished_at=utc_now() - timedelta(hours=1)))
+        assert approve_annotator(connection, town.project, sample, town.anna, town.rita).approved == 1
+        assert statuses(connection) == ["approved", "complete"]
 
 
 def _features(connection: Connection, tile_id: int) -> list[int]:

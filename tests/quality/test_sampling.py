@@ -1,6 +1,7 @@
 """Drawing a spot check: seeded, spread over strata, never one's own work, never twice at a time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from maploop.errors import AccessError, ConflictError, InputError, NotFoundError
 from maploop.quality.audits import close_sample, finish_audit
 from maploop.quality.samples import audits_of, list_samples, load_sample, next_audit
 from maploop.quality.sampling import SampleWish, allocate, draw_sample, plan_sample
-from tests.builders import PlacedTile, a_decision, a_prediction, a_project, a_tile
+from tests.builders import PlacedTile, a_decision, a_prediction, a_project, a_tile, a_tile_event
 from tests.quality.conftest import Town
 
 
@@ -80,7 +81,9 @@ def test_nobody_is_given_own_work_to_check(town: Town) -> None:
         assert [each.tile_id for each in audits_of(connection, sample.id)] == [other.id]
 
 
-def test_a_tile_in_an_open_spot_check_is_not_drawn_again(town: Town) -> None:
+def test_a_tile_in_an_open_spot_check_is_not_drawn_again_nor_one_seen_since_whatever_the_clock_says(
+    town: Town,
+) -> None:
     with town.database.write() as connection:
         tile, features = town.finished_tile(connection, 0, town.anna)
     first = draw_sample(town.database, town.project, town.rita, SampleWish(size=1))
@@ -95,7 +98,8 @@ def test_a_tile_in_an_open_spot_check_is_not_drawn_again(town: Town) -> None:
         draw_sample(town.database, town.project, town.rita, SampleWish(size=1))
     assert draw_sample(town.database, town.project, town.ben, SampleWish(size=1)).total == 1
     with town.database.write() as connection:
-        connection.execute(update(Tile).values(finished_at=utc_now()))
+        connection.execute(update(Tile).values(finished_at=utc_now() - timedelta(hours=1)))  # the clock was set back
+        a_tile_event(connection, tile, "complete", town.anna)
         assert plan_sample(connection, town.project, town.rita, SampleWish(size=1)).in_audit == 1  # ben's
         close_sample(connection, town.project.id, list_samples(connection, town.project)[0].id)
         assert plan_sample(connection, town.project, town.rita, SampleWish(size=1)).tiles == 1
