@@ -63,11 +63,10 @@ def marks_of(connection: Connection) -> Marks:
 def link_new(connection: Connection, marks: Marks) -> None:
     """Append the rows that this transaction has added since `marks`; others that append wait until it has ended."""
     is_sqlite = connection.dialect.name == "sqlite"
-    if is_sqlite and marks_of(connection) == marks:
-        return
+    now = marks_of(connection) if is_sqlite else (None,) * len(marks)
     head: Head | None = None
-    for kind, mark in zip(CHAINED, marks, strict=True):
-        last, is_more = mark, True
+    for kind, mark, reached in zip(CHAINED, marks, now, strict=True):
+        last, is_more = mark, mark != reached
         while is_more:  # in parts: an import adds hundreds of thousands
             where = f" WHERE entry.seq > {int(last)} " + ("" if is_sqlite else _IN_PROGRESS)
             part = [(kind, row) for row in _rows(connection, kind, f"{where} ORDER BY entry.seq LIMIT {_PART}")]

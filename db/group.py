@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from db.engine import BUSY_TIMEOUT_SECONDS, Database
+from db.savepoint import SparedSavepointError, spare_savepoints
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ class GroupWriter:
     transaction each. When a job raises, all of its group is taken back and each runs again in a transaction of its own:
     that is rare, and spares every other job a savepoint. While others hold the database, each job waits `patience`
     seconds from when it was submitted, however many wait with it.
+
+    Savepoints that jobs ask for (`db.savepoint`) are spared too, until one is needed: then the group is taken back and
+    runs again with all of them.
     """
 
     def __init__(self, database: Database, patience: float = BUSY_TIMEOUT_SECONDS) -> None:
@@ -84,13 +88,17 @@ class GroupWriter:
                     waiting.append(job)
         return ended
 
-    def _attempt(self, jobs: list[_Job]) -> list[_Job]:
+    def _attempt(self, jobs: list[_Job], *, with_savepoints: bool = False) -> list[_Job]:
         """Run all jobs in one transaction -> those that still wait for one to begin."""
         has_begun = False
         try:
             with self._database.write(patience=min(ATTEMPT_SECONDS, *(job.left for job in jobs))) as connection:
                 has_begun = True
+                if not with_savepoints:
+                    spare_savepoints(connection)
                 results = [job.run(connection) for job in jobs]
+        except SparedSavepointError:
+            return self._attempt(jobs, with_savepoints=True)
         except Exception as error:
             kind = getattr(error, "kind", "")
             if not has_begun and kind == "busy":

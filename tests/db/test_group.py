@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from concurrent.futures import wait
+from contextlib import suppress
 from threading import Event
 
 import pytest
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from db.engine import Database, connect
 from db.errors import DatabaseError
 from db.group import GroupWriter
 from db.models import Annotator
+from db.savepoint import savepoint
 
 
 def naming(name: str, *, fails: bool = False) -> Callable[[Connection], str]:
@@ -55,6 +58,35 @@ def test_closing_finishes_what_was_submitted(database: Database) -> None:
     futures = [writer.submit(naming(f"annotator {number}")) for number in range(20)]
     writer.close()
     assert all(future.done() and future.exception() is None for future in futures)
+
+
+def test_a_savepoint_that_a_group_is_spared_is_there_when_it_is_needed(database: Database) -> None:
+    """One entry of a job is taken back, the job and the others of its group are stored, in one transaction."""
+    writer = GroupWriter(database)
+    begun, go_on = Event(), Event()
+
+    def hold(_connection: Connection) -> None:
+        begun.set()
+        go_on.wait(30)
+
+    def refuse_second(connection: Connection) -> list[str]:
+        stored = []
+        for name in ("carl", "anna", "dora"):
+            with suppress(IntegrityError), savepoint(connection):
+                connection.execute(insert(Annotator).values(name=name))
+                stored.append(name)
+        return stored
+
+    with database.write() as connection:
+        connection.execute(insert(Annotator).values(name="anna"))
+    first = writer.submit(hold)
+    begun.wait(30)
+    bob, entries, emil = writer.submit(naming("bob")), writer.submit(refuse_second), writer.submit(naming("emil"))
+    go_on.set()
+    first.result(30)
+    assert (bob.result(30), entries.result(30), emil.result(30)) == ("bob", ["carl", "dora"], "emil")
+    assert sorted(names(database)) == ["anna", "bob", "carl", "dora", "emil"]
+    writer.close()
 
 
 def test_those_that_wait_for_a_lock_are_told_at_their_own_deadline_not_one_after_another(
