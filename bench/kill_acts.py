@@ -34,7 +34,7 @@ from maploop.dataset.split import Split
 from maploop.imagery.tilemath import Tile as Address
 from maploop.settings import get_settings
 from maploop.store.verify import verify_store
-from tests.builders import PlacedTile, a_prediction
+from tests.builders import PlacedTile, a_prediction, complete_history
 from tests.tune.ground import lay_ground, put_on_disk
 
 PROJECT = "Town"
@@ -104,6 +104,7 @@ def prepare(data: Path) -> None:
                 for place in range(4):
                     for model in ("first", "second"):
                         a_prediction(connection, ground.project, tile, place, model=model)
+            complete_history(connection, ground.project)
         freeze(database, ground.project, annotator="anna")  # by the pixels on disk
 
 
@@ -138,6 +139,7 @@ def prepare_old(data: Path) -> None:
         ids = [str(uuid4()) for _ in range(OLD_DECISIONS)]
         feature = {"project_id": 1, "class_id": 1, "geometry": point, "withdrawn": False, "verdict": "add"}
         add("feature", *({**feature, "id": n, "decision_id": id, "added_as": id} for n, id in enumerate(ids, 1)))
+        add("tile_feature", *[dict[str, object](tile_id=1, feature_id=n) for n in range(1, OLD_DECISIONS + 1)])
         shared = {"project_id": 1, "tile_id": 1, "annotator_id": 1, "verdict": "add", "class_id": 1, "geometry": point}
         times = {"seconds": 1.0, "made_at": now, "stored_at": now}
         add("decision", *({**shared, **times, "id": id, "feature_id": n} for n, id in enumerate(ids, 1)))

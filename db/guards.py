@@ -6,9 +6,10 @@ trigger of its deletion, unless a connection wants so: there, an insert of a key
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 SQL = Path(__file__).parent / "sql"
 
@@ -20,6 +21,7 @@ APPEND_ONLY: dict[str, tuple[tuple[str, ...], ...]] = {
     "evaluation": (("id",),),
     "promotion": (("id",),),
     "chain_link": (("position",), ("kind", "seq")),
+    "record": (("seq",),),
 }
 
 # Columns that are never rewritten: who, what and where history is about.
@@ -55,11 +57,18 @@ _JSON = ("manifest",)
 _ON_POSTGRESQL_TOO = ("annotator", "class", "project", "model", "dataset", "store")  # references hold for the others
 
 
-def install(connection: Connection) -> None:
-    """Put up the guards beside the triggers that refuse changes to append-only tables."""
+def install(connection: Connection, tables: Sequence[str] = ()) -> None:
+    """Put up the guards beside the triggers that refuse changes to append-only tables: of the tables named, else all.
+
+    Those of tables that a later version adds are left to its migration.
+    """
     is_sqlite = connection.dialect.name == "sqlite"
+    there = set(inspect(connection).get_table_names())
     for statement in _sqlite() if is_sqlite else _postgresql():
-        connection.exec_driver_sql(statement if is_sqlite else statement.replace("%", "%%"))
+        on = re.search(r'\bON "?(\w+)"?', statement)
+        table = on[1] if on is not None else ""
+        if table in tables if tables else not table or table in there:
+            connection.exec_driver_sql(statement if is_sqlite else statement.replace("%", "%%"))
 
 
 def missing(connection: Connection) -> list[str]:

@@ -28,11 +28,13 @@ from db.models import (
     Model,
     Prediction,
     Run,
+    SplitBlock,
     Tile,
     TileEvent,
     TileFeature,
 )
-from db.types import utc_now
+from db.records import record_predictions
+from db.types import HIGHEST_KEY, utc_now
 from maploop.dataset.split import unit_hash
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.project import ProjectSettings, ProjectView, annotator_id, create_project
@@ -295,3 +297,22 @@ def a_sample(
         ).scalar_one()
         for tile, annotator in tiles.items()
     ]
+
+
+def complete_history(connection: Connection, project: ProjectView) -> None:
+    """Add what builders leave out and `maploop verify` asks for: blocks, acts that finished tiles, records of runs."""
+    for tile in (
+        connection.execute(select(Tile.__table__).where(Tile.project_id == project.id).order_by(Tile.id))
+        .mappings()
+        .all()
+    ):
+        place = {"z": tile["z"], "x": tile["x"], "y": tile["y"], "split": tile["split"]}
+        connection.execute(insert(SplitBlock).values(project_id=project.id, **place))
+        placed = PlacedTile(tile["id"], TileAddress(tile["z"], tile["x"], tile["y"]))
+        acts = {"complete": ("complete",), "approved": ("complete", "approve")}.get(tile["status"], ())
+        for act in acts:
+            a_tile_event(connection, placed, act, tile["finished_by"])
+    for run_id in (
+        connection.execute(select(Run.id).where(Run.project_id == project.id).order_by(Run.id)).scalars().all()
+    ):
+        record_predictions(connection, project.id, run_id, 1, HIGHEST_KEY)

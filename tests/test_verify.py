@@ -201,6 +201,15 @@ CHANGES = (
     (f"UPDATE tile SET finished_by = NULL WHERE id = {APPROVED}", "tile", "finished_by"),
     ("UPDATE tile SET split = CASE split WHEN 'test' THEN 'train' ELSE 'test' END WHERE id = 5", "tile", "split"),
     ("DELETE FROM split_block WHERE split = 'test'", "tile", "split"),
+    (
+        'UPDATE "import" SET undone_at = made_at, undone_by = 1 WHERE id = (SELECT max(id) FROM import)',
+        "import",
+        "undone_at",
+    ),
+    ('UPDATE "import" SET undone_at = NULL, undone_by = NULL WHERE undone_at IS NOT NULL', "import", "undone_at"),
+    ('UPDATE "import" SET undone_by = 1 WHERE undone_by = 3', "import", "undone_by"),
+    ("UPDATE run SET withdrawn_at = started_at WHERE id = (SELECT max(id) FROM run)", "run", "withdrawn_at"),
+    ("UPDATE run SET withdrawn_at = NULL WHERE withdrawn_at IS NOT NULL", "run", "withdrawn_at"),
 )
 OTHER = "CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
 GUARDS = {
@@ -255,6 +264,41 @@ def test_verify_names_what_plain_sql_changed(walk: Walk) -> None:
             missed.append((change, found.problems))
     assert missed == []
     walk.check()
+
+
+UNGUARDED = (
+    ("prediction", "UPDATE prediction SET score = 0.99 WHERE id = 3", "prediction", "digest"),
+    ("prediction", "UPDATE prediction SET class_id = 2 WHERE id = 3", "prediction", "digest"),
+    (
+        "prediction",
+        "UPDATE prediction SET geometry = (SELECT geometry FROM prediction WHERE id = 4) WHERE id = 3",
+        "prediction",
+        "digest",
+    ),
+    (
+        "prediction",
+        "INSERT INTO prediction (run_id, feature_id, class_id, geometry, source_row, properties) "
+        "SELECT run_id, feature_id, class_id, geometry, 99, properties FROM prediction WHERE id = 3",
+        "run",
+        "predictions",
+    ),
+    ("record", "UPDATE record SET count = count + 1 WHERE seq = 2", "record", "link"),
+    ("record", "DELETE FROM record WHERE seq = 2", "record", "link"),
+)
+
+
+def test_verify_names_predictions_that_were_changed_past_the_guards(walk: Walk) -> None:
+    everything(walk)
+    missed = []
+    for guarded, change, table, column in UNGUARDED:
+        names = {"prediction": "no_update", "record": "no_update record_no_delete"}[guarded]
+        down = [f"DROP TRIGGER {guarded}_{name}".replace(f"{guarded}_record", "record") for name in names.split()]
+        if not walk.database.is_sqlite:
+            down = [f"ALTER TABLE {guarded} DISABLE TRIGGER USER"]
+        found = verified_after(walk.database, *down, change)
+        if (table, column) not in {(each.table, each.column) for each in found.differences}:
+            missed.append((change, found.problems))
+    assert missed == []
 
 
 def test_verify_names_guards_that_were_taken_down_switched_off_or_made_toothless(database: Database) -> None:

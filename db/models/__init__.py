@@ -1,8 +1,8 @@
 """The tables. Rules the schema can hold are held here: names, checks, uniqueness, what may be empty.
 
-`prediction`, `decision`, `tile_event`, `evaluation`, `promotion` and `chain_link` are append-only, and the names that
-they rest on are kept (triggers refuse changes, see db/guards.py). `feature` is derived: what the decisions so far say
-of one thing on the ground, kept up to date by the transaction that stores one.
+`prediction`, `decision`, `tile_event`, `evaluation`, `promotion`, `chain_link` and `record` are append-only, and the
+names that they rest on are kept (triggers refuse changes, see db/guards.py). `feature` is derived: what the decisions
+so far say of one thing on the ground, kept up to date by the transaction that stores one.
 """
 
 from db.models.base import Base
@@ -12,6 +12,7 @@ from db.models.dataset import Dataset
 from db.models.imports import Import, ImportFeature, ImportTile
 from db.models.prediction import Feature, Model, Prediction, Run, RunTile, TileFeature
 from db.models.project import Annotator, Claim, FeatureClass, Imagery, Project, SplitBlock, Tile
+from db.models.record import Record
 from db.models.review import Audit, AuditSample, Decision, TileEvent
 from db.models.store import ChainLink, Store
 from db.models.tuning import TuningCheckpoint, TuningEvent, TuningJob
@@ -38,6 +39,7 @@ __all__ = [
     "Prediction",
     "Project",
     "Promotion",
+    "Record",
     "Run",
     "RunTile",
     "SplitBlock",

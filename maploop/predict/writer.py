@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from db.bulk import MANY, in_lists, insert_rows, refresh_statistics, reserve_ids, update_rows
 from db.conditions import undecided
 from db.models import Claim, Feature, Prediction, Run, Tile, TileFeature
+from db.records import record_predictions
 from db.types import utc_now
 from maploop.imagery.tilemath import Tile as TileAddress
 from maploop.imagery.tilemath import tile_indices
@@ -106,6 +107,9 @@ class PredictionWriter:
         blind = hold_out(self.connection, set(self.feature_ids.tolist()))
         tiles = sorted({*self.tile_ids.tolist(), *self.left_tiles})
         refresh_uncertainty(self.connection, self.project.id, tiles, run_id)
+        if len(self.table):
+            first, last = int(self.prediction_ids[0]), int(self.prediction_ids[-1])
+            record_predictions(self.connection, self.project.id, run_id, first, last)
         return StoredRun(
             run=run_id,
             imported=len(self.table),

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, case, func, select, update
 
 from db.bulk import lock_project
 from db.models import Annotator, Claim, Dataset, Import, Tile
+from db.records import record_undo
 from db.types import utc_now
 from maploop.database import Database
 from maploop.errors import ClaimError, ConflictError
@@ -104,7 +105,8 @@ def _undo_here(
         )
         raise ConflictError(msg)
     person = annotator_id(connection, annotator)
-    connection.execute(update(Import).where(Import.id == view.id).values(undone_by=person, undone_at=utc_now()))
+    now = utc_now()
+    connection.execute(update(Import).where(Import.id == view.id).values(undone_by=person, undone_at=now))
     held = _held_by_others(connection, project, person)
     counts: dict[str, int] = {}
     changed: set[int] = set()
@@ -144,6 +146,7 @@ def _undo_here(
         )
     ).scalar_one()
     connection.execute(update(Import).where(Import.id == view.id).values(undo_report=counts))
+    record_undo(connection, project.id, view.id, person, now)
     return {"import": str(view.id), "kind": view.kind, "source": view.source, **counts}
 
 

@@ -19,6 +19,7 @@ from maploop.predict.model_files import models_folder
 from maploop.settings import get_settings
 from maploop.store.derived import Difference, differing_features, differing_splits, differing_tiles
 from maploop.store.places import differing_places
+from maploop.store.recorded import differing_records
 
 SHOWN = 5
 SIGNING_KEY = "signing.key"
@@ -147,6 +148,7 @@ def _check_derived(connection: Connection, found: Verification, progress: Progre
         ("the tiles of features", differing_places(connection)),
         ("acts on tiles", differing_tiles(connection)),
         ("the split", differing_splits(connection)),
+        ("predictions and imports", differing_records(connection)),
     ):
         progress(f"Checking {doing}")
         more = 0

@@ -9,8 +9,10 @@ import orjson
 from shapely.geometry import box
 from sqlalchemy import insert, update
 
-from db.models import Feature, Imagery, Model, Prediction, Run, TileFeature
+from db.models import Feature, Imagery, Model, Prediction, Run, SplitBlock, TileFeature
 from db.models import Tile as TileTable
+from db.records import record_predictions
+from db.types import HIGHEST_KEY
 from maploop.database import Database
 from maploop.imagery.tilemath import Tile
 from maploop.project import ProjectView, annotator_id, create_project
@@ -90,10 +92,14 @@ def lay_ground(database: Database, *, tiles: int = 4, features: int = 4) -> Grou
                 )
                 .returning(TileTable.id)
             ).scalar_one()
+            connection.execute(
+                insert(SplitBlock).values(project_id=project.id, z=19, x=tile.x, y=tile.y, split="train")
+            )
             ground.features[str(tile)] = [
                 _predict(connection, project, run, tile_id, square(tile, place), place / features)
                 for place in range(features)
             ]
+        record_predictions(connection, project.id, run, 1, HIGHEST_KEY)
     return ground
 
 
