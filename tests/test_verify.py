@@ -319,3 +319,18 @@ def test_an_outline_reaches_onto_tiles_made_later_without_being_listed_there(wal
         assert len(connection.execute(select(Tile.id)).all()) == 25
         assert connection.execute(select(Feature.verdict).where(Feature.id == feature)).scalar_one() == "correct"
     walk.check()
+
+
+def test_what_an_undone_import_had_hidden_stays_hidden_on_a_tile_that_is_blind_by_now(walk: Walk) -> None:
+    with walk.database.read() as connection:
+        test_tiles = select(Tile.x, Tile.y).where(Tile.split == "test").order_by(Tile.id)
+        rows = connection.execute(test_tiles).all()
+    column, row = 20 * (rows[0].x - CORNER.x), 20 * (rows[0].y - CORNER.y)
+    walk.predict("first", square(column + 2, row + 3))
+    second = walk.predict("second", square(column + 12, row + 12))
+    with walk.database.write() as connection:
+        make_blind(connection, walk.project, len(rows))
+    undo_import(walk.database, walk.project, second, "rita")
+    with walk.database.read() as connection:
+        assert set(connection.execute(select(Feature.withdrawn)).scalars()) == {True}
+    walk.check()
