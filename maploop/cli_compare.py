@@ -40,7 +40,10 @@ def compare(
     ] = None,
     cut: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=X", help="Count a model's predictions from this score on; best: by validation."),
+        typer.Option(
+            metavar="NAME=X",
+            help="Count a model's predictions from this score on; 0: all. Else best: chosen on validation tiles.",
+        ),
     ] = None,
     figure: Annotated[str, typer.Option(metavar="FIGURE", help="What quality is: f1, recall, ap50, ...")] = "f1",
     choose: Annotated[bool, typer.Option("--choose", help="Keep on record that this is to choose a model.")] = False,

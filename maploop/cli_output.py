@@ -15,6 +15,7 @@ COUNTS_OF_PREDICTIONS = {
     "unsure": "unsure before",
     "held": "left as shown, under review now",
     "withdrawn": "earlier ones withdrawn",
+    "below_cut": "below the score that the current model was promoted with, not shown",
 }
 _COUNTS = {
     "tiles": "tiles",

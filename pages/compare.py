@@ -81,9 +81,11 @@ def ask_wish(names: list[str]) -> Wish:
             raise InputError(msg)
     cut = st.checkbox(
         "Count each model's predictions from its best score on",
+        value=True,
         key="cut_scores",
         persist_state="page",
-        help="Chosen on the validation split, never on the tiles compared; models without one count whole.",
+        help="Chosen on the validation split, never on the tiles compared, and what the model is promoted with; models "
+        "without one count whole.",
     )
     return Wish(tuple(picked), split, tuple(tiles), cut)
 

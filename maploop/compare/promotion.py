@@ -1,6 +1,6 @@
 """The project's current model: who took over when, on what evidence, by whose word; and going back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -16,9 +16,10 @@ from maploop.compare.gate import Gate, GateRule, hold_to
 from maploop.compare.judgement import figure_name, judge
 from maploop.compare.money import BY_HAND, Assumptions, Economy, weigh
 from maploop.compare.report import difference_as_json, metric_as_json
+from maploop.compare.score_cuts import cuts_in_use
 from maploop.compare.sidebyside import Comparison, compare_models
 from maploop.compare.spending import corrected_shares, measured_speeds
-from maploop.compare.verdict import truth_notes
+from maploop.compare.verdict import cut_notes, truth_notes
 from maploop.compare.wording import counted
 from maploop.errors import ConflictError, MaploopError
 from maploop.predict.models import ModelView, list_models, load_model
@@ -48,6 +49,12 @@ class Promotion:
     made_by: str
     made_at: datetime
 
+    @property
+    def score_cut(self) -> float | None:
+        """The score from which the model's predictions count from then on; None: all of them."""
+        cut = self.evidence.get("score_cut")
+        return None if cut is None else float(cut)
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -69,7 +76,8 @@ class Trial:
         return (
             f"It rests on {counted(tiles, 'finished test tile')} in {counted(self.comparison.blocks, 'block')}, where "
             f"{candidate.name} {candidate.answers.text()} and has {figure_name(figure)} "
-            f"{candidate.figure(figure).text(percent=False)}. {' '.join(truth_notes(self.comparison))}"
+            f"{candidate.figure(figure).text(percent=False)}. "
+            f"{' '.join([*cut_notes(self.comparison), *truth_notes(self.comparison)])}"
         )
 
     def asks(self) -> str:
@@ -109,7 +117,8 @@ def try_candidate(
         msg = f"{candidate.name!r} is the current model already."
         raise ConflictError(msg)
     names = [candidate.name] if current is None else [current.name, candidate.name]
-    comparison = compare_models(connection, project, names)
+    cuts = cuts_in_use(connection, project, names)
+    comparison = compare_models(connection, project, names, cuts=cuts)
     first = None if current is None else comparison.contender(current.name)
     contender = comparison.contender(candidate.name)
     gate = hold_to(rule_of(project), contender, first, tries_on_test_split(connection, project, contender, first))
@@ -117,7 +126,7 @@ def try_candidate(
     economy = weigh(comparison, replace(usual, tries=tries_of(connection, project, comparison)))
     objections = [
         *_objections_of_money(economy, gate),
-        *_objections_of_quality(connection, project, names, candidate.name, economy.assumptions),
+        *_objections_of_quality(connection, project, names, candidate.name, cuts, economy.assumptions),
     ]
     return Trial(comparison, gate, economy, tuple(objections))
 
@@ -147,13 +156,21 @@ def _objections_of_money(economy: Economy, gate: Gate) -> Iterator[str]:
 
 
 def _objections_of_quality(
-    connection: Connection, project: ProjectView, names: Sequence[str], candidate: str, assumptions: Assumptions
+    connection: Connection,
+    project: ProjectView,
+    names: Sequence[str],
+    candidate: str,
+    cuts: Mapping[str, float],
+    assumptions: Assumptions,
 ) -> Iterator[str]:
     """Other models of the project, the newest few, that are better than the candidate beyond chance."""
     others = [each.name for each in reversed(list_models(connection, project)) if each.name not in names]
     for other in others[:RIVALS]:
         try:
-            comparison = compare_models(connection, project, [other, candidate])
+            rivals = [other, candidate]
+            comparison = compare_models(
+                connection, project, rivals, cuts=cuts_in_use(connection, project, [other]) | dict(cuts)
+            )
         except MaploopError:  # it has no run, or none of these tiles
             continue
         judged = judge(comparison.difference(other, candidate, assumptions.rule.metric), assumptions.margin)
@@ -204,12 +221,14 @@ def promote(
 def go_back(connection: Connection, project: ProjectView, annotator_id: int, *, reason: str = "") -> Promotion:
     """Make the model before the current one current again; needs a write transaction. Raises ConflictError."""
     lock_project(connection, project.id)
-    undone = _standing(promotions(connection, project))
+    acts = promotions(connection, project)
+    undone = _standing(acts)
     if undone is None:
         msg = f"No model of {project.name!r} has taken over, so there is none to go back from."
         raise ConflictError(msg)
     before = None if undone.previous is None else load_model(connection, project, undone.previous)
-    evidence = {"goes_back_on": undone.id}
+    cut = next((each.score_cut for each in acts if each.act != "return" and each.model == undone.previous), None)
+    evidence = {"goes_back_on": undone.id, "score_cut": cut}
     return _store(
         connection,
         project,
@@ -313,6 +332,7 @@ def _evidence(trial: Trial, evaluations: list[int]) -> dict[str, Any]:
         "difference": None if gate.difference is None else difference_as_json(gate.difference),
         "objections": list(trial.objections),
         "verdict": trial.economy.verdict,
+        "score_cut": comparison.contender(gate.candidate).score_cut,
         "evaluations": evaluations,
         "tiles": len(comparison.tiles),
         "blocks": comparison.blocks,
@@ -323,6 +343,7 @@ def _evidence(trial: Trial, evaluations: list[int]) -> dict[str, Any]:
                 "prompt_hashes": list(each.prompt_hashes),
                 "dataset": each.dataset_id,
                 "answers": each.answers.to_json(),
+                "score_cut": each.score_cut,
                 "figures": {name: metric_as_json(metric) for name, metric in each.evaluation.overall.figures.items()},
             }
             for each in comparison.contenders

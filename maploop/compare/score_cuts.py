@@ -1,15 +1,17 @@
 """Score cuts: the score from which predictions of a detector count, as a parameter of a comparison.
 
 A detector answers with everything down to small scores, to be cut where it pays. The best cut is chosen on the
-validation split and never on tiles that a comparison is made on.
+validation split and never on tiles that a comparison is made on. A model is compared, held to the gate and promoted
+with the cut that it is used with.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from maploop.compare.sidebyside import compare_models
+from maploop.compare.sidebyside import compare_models, named_model
 from maploop.errors import ConflictError, InputError, MaploopError
+from maploop.predict.score_cut import current_use
 from maploop.project import ProjectView
 
 BEST = "best"
@@ -32,22 +34,39 @@ def best_cut(connection: Connection, project: ProjectView, name: str, figure: st
     return max(known, key=lambda each: (each[0], -each[1]))[1]
 
 
-def best_cuts(connection: Connection, project: ProjectView, names: Iterable[str]) -> tuple[dict[str, float], list[str]]:
-    """The best cut of each model that has one, and in sentences why others have none."""
+def cuts_in_use(connection: Connection, project: ProjectView, names: Iterable[str]) -> dict[str, float]:
+    """The cut with which each model is used: the current one as it was promoted, others as they would be.
+
+    That is the best one on the validation split. Models that are used whole are not among them: without a cut that can
+    be chosen, or with the lowest.
+    """
     cuts: dict[str, float] = {}
-    reasons: list[str] = []
+    use = current_use(connection, project.id)
     for name in names:
-        try:
-            cuts[name] = best_cut(connection, project, name)
-        except MaploopError as error:
-            reasons.append(str(error))
-    return cuts, reasons
+        model, run_id = named_model(connection, project, name)
+        if use is not None and use.model_id == model.id and run_id is None:
+            cut = use.score_cut
+        else:
+            cut = _best_cut_or_none(connection, project, name)
+        if cut:
+            cuts[name] = cut
+    return cuts
+
+
+def _best_cut_or_none(connection: Connection, project: ProjectView, name: str) -> float | None:
+    try:
+        return best_cut(connection, project, name)
+    except MaploopError:
+        return None
 
 
 def read_cuts(
     connection: Connection, project: ProjectView, texts: Sequence[str], names: Sequence[str]
 ) -> Mapping[str, float]:
-    """Read NAME=SCORE and NAME=best, of the models that are compared. Raises InputError, ConflictError."""
+    """Read NAME=SCORE and NAME=best, of the models that are compared -> the cut of each.
+
+    Those that no text names have the cut with which they are used. Raises InputError, ConflictError.
+    """
     cuts: dict[str, float] = {}
     for text in texts:
         name, _, wanted = text.rpartition("=")
@@ -65,4 +84,4 @@ def read_cuts(
         if not 0 <= cuts[name] <= 1:
             msg = f"{wanted!r} is not a score: use a number from 0 to 1, or {BEST}."
             raise InputError(msg)
-    return cuts
+    return cuts_in_use(connection, project, [name for name in names if name not in cuts]) | cuts

@@ -299,7 +299,7 @@ def compare_models(
         msg = f"{', '.join(map(repr, wanted)) or 'Nothing'} cannot be compared: name each model once, two or more."
         raise InputError(msg)
     rules = rules or rules_of(project)
-    models = [_named(connection, project, name) for name in wanted]
+    models = [named_model(connection, project, name) for name in wanted]
     ground = load_ground(connection, project, split, tiles)
     answers = [load_answers(connection, project, ground, model.name, run_id) for model, run_id in models]
     cut = {name: (cuts or {}).get(name) for name in wanted}
@@ -387,7 +387,7 @@ def _km2(ground: Ground) -> float:
     return float(area_m2(as_geometries([tile.polygon for tile in ground.tiles])).sum() / 1e6)
 
 
-def _named(connection: Connection, project: ProjectView, name: str) -> tuple[ModelView, int | None]:
+def named_model(connection: Connection, project: ProjectView, name: str) -> tuple[ModelView, int | None]:
     """The model of that name; or of `NAME@RUN`, with the run. Raises NotFoundError."""
     model, separator, run = name.rpartition("@")
     if separator and run.isascii() and run.isdigit() and len(run) < 19:

@@ -216,9 +216,8 @@ def notes_of(comparison: Comparison, assumptions: "Assumptions", rows: "Sequence
     if comparison.unsure is not None and len(comparison.unsure):
         features = counted(len(comparison.unsure), "feature")
         yield f"Somebody is unsure of {features} on these tiles: what is predicted there counts neither way."
+    yield from cut_notes(comparison)
     for each in comparison.contenders:
-        if each.score_cut is not None:
-            yield f"Of {each.name} only predictions with a score of {each.score_cut:g} or more count."
         if each.predictions.scores.size > 1 and not each.evaluation.overall.by_score:
             yield f"{each.name} has no ranking, as its scores are equal or absent: no AP, and no curve by score."
     yield (
@@ -246,6 +245,13 @@ def _interval_note(comparison: Comparison) -> str:
     if reason := reason_for_none(comparison.contenders[0].evaluation.blocks):
         return f"There are no intervals: the tiles lie in {reason}."
     return "Intervals are 95 %, over split blocks, the same for all models, and what timing people leaves open."
+
+
+def cut_notes(comparison: Comparison) -> Iterator[str]:
+    """Which models count from a score on only, a sentence each."""
+    for each in comparison.contenders:
+        if each.score_cut is not None:
+            yield f"Of {each.name} only predictions with a score of {each.score_cut:g} or more count."
 
 
 def truth_notes(comparison: Comparison) -> Iterator[str]:

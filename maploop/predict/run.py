@@ -35,7 +35,9 @@ from maploop.predict.scene import Sources, nothing_stays, source_of_tile, source
 from maploop.predict.store import Covered, StoredRun, store_batch
 from maploop.project import ProjectView
 
-_ADDED_UP: Final = ("imported", "new", "updated", "confirmed", "remembered_rejects", "unsure", "held", "withdrawn")
+_ADDED_UP: Final = (
+    "imported", "new", "updated", "confirmed", "remembered_rejects", "unsure", "held", "withdrawn", "below_cut",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

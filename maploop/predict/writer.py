@@ -20,6 +20,7 @@ from maploop.imagery.tiles import ensure_tiles
 from maploop.predict.blind import hold_out
 from maploop.predict.memory import Recall
 from maploop.predict.placing import Placement, drop_places, keep_places, places_of
+from maploop.predict.score_cut import current_use, withdraw_below
 from maploop.predict.uncertainty import refresh_uncertainty
 from maploop.project import ProjectView
 from maploop.vectors.features import FeatureTable
@@ -38,6 +39,7 @@ class StoredRun:
     withdrawn           undecided features of other models on these tiles that this run does not predict: not shown
     tiles               tiles touched; `outside_imagery`: predictions on none with imagery, which nobody can review yet
     blind               undecided features that reach onto blind test tiles: held out of review, kept for evaluation
+    below_cut           undecided features below the score that the current model was promoted with: not shown
     """
 
     run: int
@@ -52,6 +54,7 @@ class StoredRun:
     tiles: int
     outside_imagery: int
     blind: int = 0
+    below_cut: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class PredictionWriter:
         updated, kept = self._update_features(verdicts, held)
         withdrawn = self._withdraw(run_id, model_id, held) if covered is None else self._clear(covered, run_id, held)
         blind = hold_out(self.connection, set(self.feature_ids.tolist()))
+        below_cut = self._withdraw_below_cut(model_id)
         tiles = sorted({*self.tile_ids.tolist(), *self.left_tiles})
         refresh_uncertainty(self.connection, self.project.id, tiles, run_id)
         if len(self.table):
@@ -123,7 +127,14 @@ class PredictionWriter:
             tiles=len(self.tile_ids),
             outside_imagery=self._outside_imagery(),
             blind=blind,
+            below_cut=below_cut,
         )
+
+    def _withdraw_below_cut(self, model_id: int) -> int:
+        use = current_use(self.connection, self.project.id)
+        if use is None or use.model_id != model_id or use.score_cut is None:
+            return 0
+        return withdraw_below(self.connection, self.feature_ids.tolist(), self.prediction_ids.tolist(), use.score_cut)
 
     def _feature_ids(self) -> NDArray[np.int64]:
         """For each prediction the feature it stands for: a known one, or the id of a new one."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from maploop.compare.score_cuts import best_cuts
+from maploop.compare.score_cuts import cuts_in_use
 from maploop.compare.sidebyside import Comparison, compare_models
 from maploop.imagery.tilemath import Tile
 from maploop.report.freshness import stamp_of
@@ -18,13 +18,13 @@ MADE = "comparison_made"
 class Wish:
     """Which models are to be compared, and on which tiles: of a split, or where that is empty, those named.
 
-    cut     count only predictions from the score on that is best for their model on the validation split
+    cut     count each model's predictions from the score on with which it is used, see `score_cuts.cuts_in_use`
     """
 
     names: tuple[str, ...]
     split: str
     tiles: tuple[Tile, ...]
-    cut: bool = False
+    cut: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def compared(found: Context, wish: Wish) -> Made:
         if isinstance(kept, Made) and kept.key == key:
             return kept
         with st.spinner("Comparing"):
-            cuts, _ = best_cuts(connection, found.project, wish.names) if wish.cut else ({}, [])
+            cuts = cuts_in_use(connection, found.project, wish.names) if wish.cut else {}
             comparison = compare_models(
                 connection, found.project, wish.names, split=wish.split or "test", tiles=wish.tiles, cuts=cuts
             )
