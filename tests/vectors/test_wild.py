@@ -434,6 +434,28 @@ def test_a_zipped_shapefile_without_its_index_is_read(
     check_squares(path, classes)
 
 
+@pytest.mark.parametrize("beside", ["", "projection/"])
+def test_a_zipped_shapefile_is_read_with_its_metadata_and_parts_in_other_folders(
+    beside: str, tmp_path: Path, squares: geopandas.GeoDataFrame, classes: Classes
+) -> None:
+    (tmp_path / "shape").mkdir()
+    squares.to_crs("EPSG:25832").to_file(tmp_path / "shape" / "squares.shp")
+    path = tmp_path / "squares.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for part in (tmp_path / "shape").iterdir():
+            archive.write(part, f"data/{beside if part.suffix == '.prj' else ''}{part.name}")
+        archive.writestr("data/squares.shp.xml", '<?xml version="1.0"?><metadata xml:lang="en"><Esri/></metadata>')
+    check_squares(path, classes)
+
+
+def test_a_zip_of_foreign_xml_alone_says_what_is_read(tmp_path: Path, classes: Classes) -> None:
+    path = tmp_path / "metadata.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("squares.shp.xml", "<metadata/>")
+    with pytest.raises(VectorError, match=r"metadata\.zip: squares\.shp\.xml is in no format known here"):
+        read_features(path, classes=classes)
+
+
 def test_parquet_without_geo_metadata_is_read_by_its_geometry_column(
     tmp_path: Path, squares: geopandas.GeoDataFrame, classes: Classes
 ) -> None:

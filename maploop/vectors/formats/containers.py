@@ -11,7 +11,7 @@ from typing import Protocol
 
 from maploop.errors import VectorError
 from maploop.vectors.formats.ogr import first_line
-from maploop.vectors.formats.sniff import FileKind, is_yolo, sniff
+from maploop.vectors.formats.sniff import FileKind, is_foreign_xml, is_yolo, sniff
 from maploop.vectors.formats.table import SourceTable
 
 MAX_UNZIPPED_BYTES = 4 * 2**30
@@ -105,10 +105,22 @@ def _datasets(folder: Path) -> list[Path]:
     bases = sorted({each.parent for each in folder.rglob("*.gdbtable")})
     files = sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix in _MAIN)
     files = [each for each in files if not any(base in each.parents for base in bases)]
+    files = [each for each in files if not is_foreign_xml(each)] or files  # metadata beside what it is about
+    _gather_parts(folder, [each for each in files if each.suffix == ".shp"])
     if not bases and not files and is_yolo(folder):
         return [folder]
     labels = [each for each in files if each.suffix == ".json" and each.name.endswith(".json")]
     return [*bases, *(each for each in files if each.suffix != ".json"), *labels]
+
+
+def _gather_parts(folder: Path, shapefiles: list[Path]) -> None:
+    """Bring parts that a Shapefile lacks and another folder of the zip has, once and under its name, to its side."""
+    for shapefile in shapefiles:
+        for suffix in (".shx", ".dbf", ".prj", ".cpg"):
+            part = shapefile.with_suffix(suffix)
+            found = [each for each in folder.rglob(f"*{suffix}") if each.stem == shapefile.stem]
+            if not part.exists() and len(found) == 1 and not found[0].with_suffix(".shp").exists():
+                found[0].rename(part)
 
 
 class _Readable(Protocol):

@@ -141,6 +141,12 @@ def sniff(path: Path) -> FileKind:
     return found
 
 
+def is_foreign_xml(path: Path) -> bool:
+    """Whether a file is XML of none of the formats read here, such as the metadata that ArcGIS lays beside a file."""
+    with path.open("rb") as file:
+        return path.suffix.lower() == ".xml" and _by_content(file.read(4096), ".xml") is None
+
+
 def _of_folder(folder: Path) -> FileKind:
     if any(folder.glob("*.gdbtable")):
         return "filegdb"
