@@ -92,13 +92,18 @@ def _write_ahead(database: Database) -> None:
 
 
 def _mark(connection: sqlite3.Connection) -> None:
-    """Write into the file's header that it is Maploop's, and a number by which it is told from others."""
-    if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+    """Write into the file's header that it is Maploop's, and a number that tells it from others, once for ever."""
+    if _is_marked(connection):
         return
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={1 + secrets.randbelow(2**31 - 1)}")
+    if not _is_marked(connection):  # of processes that start at once, one draws the number
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={1 + secrets.randbelow(2**31 - 1)}")
     connection.execute("COMMIT")
+
+
+def _is_marked(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
 
 
 def backup(database: Database, revision: str) -> Path | None:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -18,6 +19,7 @@ from db.engine import Database, connect
 from db.errors import DatabaseError
 from db.models import Base
 from db.shared import shared
+from db.store_file import APPLICATION_ID
 from db.upgrade import known_revisions, upgrade
 from maploop import errors
 from maploop.database import open_database
@@ -262,6 +264,25 @@ def upgrade_in_processes(url: str, count: int = 3) -> list[str]:
 def test_processes_that_start_at_once_make_the_schema_once(blank: Database, blank_url: str) -> None:
     assert upgrade_in_processes(blank_url) == ["ok"] * 3
     assert revision_of(blank) == known_revisions()[-1]
+
+
+def test_of_two_processes_that_mark_a_blank_file_the_first_draws_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "blank.sqlite"
+
+    class Slower(sqlite3.Connection):
+        """Asks for its turn to write right before the faster process commits."""
+
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql.startswith("BEGIN"):
+                faster.commit()
+            return super().execute(sql, *parameters)
+
+    with closing(sqlite3.connect(path)) as faster, closing(sqlite3.connect(path, factory=Slower)) as slower:
+        faster.execute("BEGIN IMMEDIATE")
+        faster.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        faster.execute("PRAGMA user_version=7")
+        db.upgrade._mark(slower)
+        assert slower.execute("PRAGMA user_version").fetchone() == (7,)
 
 
 def test_processes_that_start_at_once_upgrade_and_back_up_once(
