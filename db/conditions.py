@@ -13,15 +13,29 @@ def undecided() -> ColumnElement[bool]:
 def gone() -> ColumnElement[bool]:
     """Predicted features not to be shown while undecided.
 
-    A later run did not find them, the file that brought them was taken back, or they reach onto a blind tile.
+    A later run did not find them, the file that brought them was taken back, their score lies below the cut of their
+    run, or they reach onto a blind tile.
     """
     return or_(
         Feature.withdrawn_by.is_not(None),
-        exists().where(
-            Prediction.id == Feature.prediction_id, Run.id == Prediction.run_id, Run.withdrawn_at.is_not(None)
-        ),
-        exists().where(TileFeature.feature_id == Feature.id, Tile.id == TileFeature.tile_id, Tile.blind.is_(True)),
+        _of_run(Run.withdrawn_at.is_not(None)),
+        below_cut(),
+        on_blind_tile(),
     )
+
+
+def below_cut() -> ColumnElement[bool]:
+    """Features that show a prediction with a score below the cut of its run."""
+    return _of_run(Prediction.score < Run.score_cut)
+
+
+def on_blind_tile() -> ColumnElement[bool]:
+    """Features that reach onto a blind tile."""
+    return exists().where(TileFeature.feature_id == Feature.id, Tile.id == TileFeature.tile_id, Tile.blind.is_(True))
+
+
+def _of_run(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(Prediction.id == Feature.prediction_id, Run.id == Prediction.run_id, condition)
 
 
 def counts() -> ColumnElement[bool]:

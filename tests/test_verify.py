@@ -93,6 +93,8 @@ def everything(walk: Walk) -> None:
     walk.check()
     _check_each_other(walk)
     walk.check()
+    _decide_from_beside(walk)
+    walk.check()
     first_truth = walk.know(square(1, 1), square(12, 4), square(41, 1))
     second_truth = walk.know(square(1, 1), square(12, 4))
     walk.check()
@@ -150,6 +152,23 @@ def _check_each_other(walk: Walk) -> None:
             connection, project, sample.id, walk.people["anna"], walk.people["rita"], confirmed=True
         )
     assert approved.approved == 1
+
+
+def _decide_from_beside(walk: Walk) -> None:
+    """Anna rejects a feature that reaches onto ben's approved tile; he finishes that anew, and it is not approved."""
+    shared = {each["id"] for each in walk.deck("ben", tile=SECOND)["features"]}
+    onto = next(each for each in walk.deck("anna", tile=FIRST)["features"] if each["id"] in shared)
+    walk.say("anna", decision(FIRST, onto["id"], "reject", standing=onto["standing"]), act(FIRST, "complete"))
+    walk.check()
+    walk.on("ben", SECOND)
+    walk.say("ben", act(SECOND, "complete"))
+    place = TileAddress(*map(int, SECOND.split("/")))
+    with walk.database.read() as connection:
+        status = connection.execute(select(Tile.status).where(Tile.x == place.x, Tile.y == place.y)).scalar_one()
+        assert status == "complete"
+    walk.check()
+    with walk.database.write() as connection:
+        approve_tile(connection, walk.project, place, walk.people["rita"])
 
 
 @pytest.fixture
@@ -244,7 +263,7 @@ GUARDS = {
 
 
 def verified_after(database: Database, *statements: str) -> Verification:
-    """What verify finds of the rows once plain SQL was at work; it is taken back afterwards."""
+    """Run plain SQL, verify the rows, and take the change back -> what verify found."""
     found = Verification()
     with database.engine.connect() as connection, connection.begin() as transaction:
         for statement in statements:

@@ -36,8 +36,9 @@ class Run(Base):
 
     `prompt_hash`: of everything beside model and pixels that shapes an answer. Tokens, cost (USD, empty when a price is
     unknown) and seconds are the sums over its tiles. `worker` is who carries it out and `beat_at` the last sign of
-    life; a running one whose worker is gone can be resumed. `error`: why it failed as a whole. `withdrawn_at`: the file
-    it is was taken back, and it counts no more.
+    life; a running one whose worker is gone can be resumed. `error`: why it failed as a whole. `score_cut`: what it
+    predicts with a lower score is not shown for review. `withdrawn_at`: the file it is was taken back, and it counts
+    no more.
     """
 
     __tablename__ = "run"
@@ -64,6 +65,7 @@ class Run(Base):
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
+    score_cut: Mapped[float | None]
 
 
 class RunTile(Base):
@@ -94,8 +96,8 @@ class Feature(Base):
     """One thing on the ground as the decisions so far leave it; several predictions, of several runs, may point at it.
 
     `verdict` is empty until somebody decides. `decision_id` is the decision that stands. A feature whose `verdict` is
-    accept, correct or add is an annotation. `withdrawn`: a newer run, `withdrawn_by`, no longer predicts it, or the
-    import that brought it was taken back; nobody decided it.
+    accept, correct or add is an annotation. `withdrawn`: nobody decided it, and it is not
+    to be shown (`db.conditions.gone`); `withdrawn_by`: the newer run that no longer predicts it.
     """
 
     __tablename__ = "feature"

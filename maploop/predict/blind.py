@@ -13,14 +13,16 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, update
 
-from db.bulk import in_lists, lock_project, update_rows
-from db.conditions import undecided
+from db.bulk import in_lists, lock_project
+from db.conditions import on_blind_tile
 from db.models import Claim, Decision, Feature, Tile, TileFeature
 from db.types import utc_now
 from maploop.dataset.blocks import blocks_of
 from maploop.errors import ConflictError, InputError
 from maploop.imagery.tilemath import Tile as TileAddress
+from maploop.predict.placing import places_of
 from maploop.predict.uncertainty import refresh_uncertainty
+from maploop.predict.withdrawal import withdraw
 from maploop.project import ProjectView
 
 _FINISHED = ("complete", "approved")
@@ -87,20 +89,8 @@ def make_blind(connection: Connection, project: ProjectView, count: int) -> Blin
 
 def hold_out(connection: Connection, feature_ids: Collection[int]) -> int:
     """Withdraw those of some features that nobody has decided and that reach onto a blind tile -> how many."""
-    held: list[int] = []
-    tiles: set[int] = set()
-    for some in in_lists(sorted(feature_ids)):
-        rows = connection.execute(
-            select(TileFeature.feature_id)
-            .join(Tile, Tile.id == TileFeature.tile_id)
-            .join(Feature, Feature.id == TileFeature.feature_id)
-            .where(TileFeature.feature_id.in_(some), Tile.blind.is_(True), undecided())
-            .distinct()
-        )
-        held += rows.scalars()
-    for some in in_lists(held):
-        tiles.update(connection.execute(select(TileFeature.tile_id).where(TileFeature.feature_id.in_(some))).scalars())
-    update_rows(connection, Feature, held, {"withdrawn": [True] * len(held)}, while_empty="verdict")
+    held = withdraw(connection, feature_ids, on_blind_tile())
+    tiles = places_of(connection, held)
     if tiles:
         (project_id,) = connection.execute(select(Tile.project_id).where(Tile.id.in_([min(tiles)]))).scalars()
         refresh_uncertainty(connection, project_id, sorted(tiles))

@@ -25,6 +25,7 @@ from maploop.predict.choosing import TileChoice, choose_tiles
 from maploop.predict.destination import imagery_that_stays_here, names_of, tiles_that_stay
 from maploop.predict.models import ModelView
 from maploop.predict.predictor import Outcome
+from maploop.predict.score_cut import score_cut_of
 from maploop.project import ProjectView
 
 BEAT_SECONDS: Final = 10.0
@@ -134,6 +135,7 @@ def begin_run(
             parameters=parameters or {},
             tiles=count,
             cost=0.0,
+            score_cut=score_cut_of(connection, project.id, model.id),
         )
         .returning(Run.id)
     ).scalar_one()

@@ -1,17 +1,14 @@
 """The score from which the predictions of the project's current model count, as it was promoted with.
 
-A model is promoted as it was measured: with the score cut chosen for it on the validation split. What it predicts below
-that is stored, for evaluation and for a later choice, and not shown for review.
+A model is promoted as it was measured: with the score cut chosen for it on the validation split. Each run that it
+begins keeps that cut; what it predicts below is stored, for evaluation and for a later choice, and not shown.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from db.bulk import in_lists, update_rows
-from db.conditions import undecided
-from db.models import Feature, Prediction, Promotion
+from db.models import Promotion
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class CurrentUse:
 
 
 def current_use(connection: Connection, project_id: int) -> CurrentUse | None:
-    """How the current model is used, as its promotion says; None without one."""
+    """Look up the current model and its score cut; None without one."""
     newest = connection.execute(
         select(Promotion.model_id, Promotion.evidence)
         .where(Promotion.project_id == project_id)
@@ -36,23 +33,7 @@ def current_use(connection: Connection, project_id: int) -> CurrentUse | None:
     return CurrentUse(newest.model_id, None if cut is None else float(cut))
 
 
-def withdraw_below(
-    connection: Connection, feature_ids: Sequence[int], prediction_ids: Sequence[int], cut: float
-) -> int:
-    """Stop showing undecided features that show one of some predictions with a lower score -> how many.
-
-    `prediction_ids` are those that belong to the features, in any order. Predictions without a score are shown.
-    """
-    low: set[int] = set()
-    for some in in_lists(sorted(prediction_ids)):
-        low.update(
-            connection.execute(select(Prediction.id).where(Prediction.id.in_(some), Prediction.score < cut)).scalars()
-        )
-    below: list[int] = []
-    for some in in_lists(sorted(feature_ids)):
-        rows = connection.execute(
-            select(Feature.id, Feature.prediction_id).where(Feature.id.in_(some), undecided())
-        ).all()
-        below += [row.id for row in rows if row.prediction_id in low]
-    update_rows(connection, Feature, below, {"withdrawn": [True] * len(below)}, while_empty="verdict")
-    return len(below)
+def score_cut_of(connection: Connection, project_id: int, model_id: int) -> float | None:
+    """Return the score from which a new run of a model counts: the current model's; None for any other."""
+    use = current_use(connection, project_id)
+    return use.score_cut if use is not None and use.model_id == model_id else None

@@ -23,6 +23,7 @@ from maploop.predict.extent import small_holes, tiles_at_zoom, tiles_within
 from maploop.predict.memory import Recall, known_features, recall, recall_since
 from maploop.predict.models import add_model
 from maploop.predict.placing import Placement, place
+from maploop.predict.score_cut import score_cut_of
 from maploop.predict.whereabouts import check_on_imagery
 from maploop.predict.writer import Covered, PredictionWriter, StoredRun
 from maploop.project import ProjectView
@@ -100,6 +101,7 @@ def store_run(
                 source=run.source,
                 tiles=len(ready.placement.tiles),
                 started_at=run.started_at,
+                score_cut=score_cut_of(connection, project.id, model_id),
             )
             .returning(Run.id)
         ).scalar_one()

@@ -1,11 +1,11 @@
-"""Which undecided features are shown: the one place that says so when a feature is undecided again, or moves."""
+"""Withdrawal: undecided features that are not to be shown for review, as `db.conditions.gone` says."""
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from db.bulk import in_lists, update_rows
-from db.conditions import gone
+from db.conditions import gone, undecided
 from db.models import Feature
 
 
@@ -29,3 +29,12 @@ def settle_withdrawn(connection: Connection, feature_ids: Collection[int]) -> se
                 changed[row.id] = bool(row.is_gone)
     update_rows(connection, Feature, list(changed), {"withdrawn": list(changed.values())}, while_empty="verdict")
     return withdrawn
+
+
+def withdraw(connection: Connection, feature_ids: Collection[int], condition: ColumnElement[bool]) -> list[int]:
+    """Stop showing those of some features that nobody has decided and that meet a condition -> their ids."""
+    met: list[int] = []
+    for some in in_lists(sorted(feature_ids)):
+        met += connection.execute(select(Feature.id).where(Feature.id.in_(some), undecided(), condition)).scalars()
+    update_rows(connection, Feature, met, {"withdrawn": [True] * len(met)}, while_empty="verdict")
+    return met

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from db.bulk import MANY, in_lists, insert_rows, refresh_statistics, reserve_ids, update_rows
-from db.conditions import undecided
+from db.conditions import below_cut, undecided
 from db.models import Claim, Feature, Prediction, Run, Tile, TileFeature
 from db.records import record_predictions
 from db.types import utc_now
@@ -20,8 +20,8 @@ from maploop.imagery.tiles import ensure_tiles
 from maploop.predict.blind import hold_out
 from maploop.predict.memory import Recall
 from maploop.predict.placing import Placement, drop_places, keep_places, places_of
-from maploop.predict.score_cut import current_use, withdraw_below
 from maploop.predict.uncertainty import refresh_uncertainty
+from maploop.predict.withdrawal import withdraw
 from maploop.project import ProjectView
 from maploop.vectors.features import FeatureTable
 
@@ -108,7 +108,7 @@ class PredictionWriter:
         updated, kept = self._update_features(verdicts, held)
         withdrawn = self._withdraw(run_id, model_id, held) if covered is None else self._clear(covered, run_id, held)
         blind = hold_out(self.connection, set(self.feature_ids.tolist()))
-        below_cut = self._withdraw_below_cut(model_id)
+        low = withdraw(self.connection, set(self.feature_ids.tolist()), below_cut())
         tiles = sorted({*self.tile_ids.tolist(), *self.left_tiles})
         refresh_uncertainty(self.connection, self.project.id, tiles, run_id)
         if len(self.table):
@@ -127,14 +127,8 @@ class PredictionWriter:
             tiles=len(self.tile_ids),
             outside_imagery=self._outside_imagery(),
             blind=blind,
-            below_cut=below_cut,
+            below_cut=len(low),
         )
-
-    def _withdraw_below_cut(self, model_id: int) -> int:
-        use = current_use(self.connection, self.project.id)
-        if use is None or use.model_id != model_id or use.score_cut is None:
-            return 0
-        return withdraw_below(self.connection, self.feature_ids.tolist(), self.prediction_ids.tolist(), use.score_cut)
 
     def _feature_ids(self) -> NDArray[np.int64]:
         """For each prediction the feature it stands for: a known one, or the id of a new one."""

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from db.conditions import undecided
 from db.errors import DatabaseError
-from db.models import Audit, AuditSample, Claim, Decision, Feature, Tile, TileEvent, TileFeature
+from db.models import Audit, AuditSample, Claim, Feature, Tile, TileEvent, TileFeature
 from db.savepoint import savepoint
 from db.types import utc_now
 from maploop.errors import ClaimError, ConflictError, InputError, MaploopError, NotFoundError
@@ -18,6 +18,7 @@ from maploop.imagery.tilemath import parse_tile
 from maploop.project import ProjectView
 from maploop.quality.audits import finish_audit
 from maploop.review import claims
+from maploop.review.approval import still_approved
 from maploop.review.decisions import Desk, FeatureMovedError, already_stored, store_decision
 from maploop.review.deck import features_of, standing_in_audit
 from maploop.review.neighbours import reopen_neighbours
@@ -49,12 +50,6 @@ _DRAWN_BY = select(Claim.drawn_by).where(Claim.tile_id == bindparam("tile"))
 _CHANGE_TILE = update(Tile).where(Tile.id == bindparam("tile"))
 _EVENT = select(TileEvent.seq).where(TileEvent.id == bindparam("event"))
 _ADD_EVENT = insert(TileEvent)
-_LAST_OUTCOME = (
-    select(TileEvent.seq, TileEvent.act, TileEvent.stored_at, TileEvent.after_decision)
-    .where(TileEvent.tile_id == bindparam("tile"), TileEvent.act.in_(("approve", "return")))
-    .order_by(TileEvent.seq.desc())
-    .limit(1)
-)
 
 
 def store_outbox(connection: Connection, project: ProjectView, annotator_id: int, entries: object) -> dict[str, Any]:
@@ -210,7 +205,7 @@ class _Outbox:
             msg = f"Tile {desk.address} still has {left} undecided: decide them before saying that nothing is missing."
             raise ConflictError(msg)
         drawn_by = self.connection.execute(_DRAWN_BY, {"tile": desk.tile_id}).scalar_one()
-        status = "approved" if _still_approved(self.connection, desk.tile_id) else "complete"
+        status = "approved" if still_approved(self.connection, desk.tile_id) else "complete"
         self._record(desk, event_id, "complete", seconds, drawn_by)
         finished = {"status": status, "finished_by": self.annotator_id, "finished_at": utc_now(), "comment": ""}
         self.connection.execute(_CHANGE_TILE, {"tile": desk.tile_id, **finished})
@@ -259,23 +254,3 @@ def _standing_in(standing: dict[int, RowMapping], feature: RowMapping) -> Standi
     if feature["prediction_id"] is None:
         return Standing(None, feature["class_id"], feature["geometry"], None)
     return Standing(None, feature["predicted_class_id"], feature["predicted_geometry"], None)
-
-
-def _still_approved(connection: Connection, tile_id: int) -> bool:
-    """True when the tile was approved and nothing decided since then, here or from elsewhere, has changed it."""
-    event = connection.execute(_LAST_OUTCOME, {"tile": tile_id}).first()
-    if event is None or event.act != "approve":
-        return False
-    later = Decision.stored_at >= event.stored_at  # approved before Maploop noted which decision was the last
-    if event.after_decision is not None:
-        later = Decision.seq > event.after_decision
-    changed = exists().where(
-        Decision.tile_id == tile_id,
-        Decision.audit_id.is_(None),
-        later,
-        or_(Decision.verdict != "reject", Decision.previous_id.is_not(None)),
-    )
-    from_elsewhere = exists().where(  # only those say why
-        TileEvent.tile_id == tile_id, TileEvent.seq > event.seq, TileEvent.act == "reopen", TileEvent.comment != ""
-    )
-    return not connection.execute(select(changed | from_elsewhere)).scalar_one()

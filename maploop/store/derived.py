@@ -1,4 +1,4 @@
-"""State that is derived from history, computed again and compared: features, tiles, the split.
+"""Computes features, tiles and the split again from history, and compares them with what is stored.
 
 Databases answer with the rows that differ only, so that a million features need no memory.
 """
@@ -27,9 +27,8 @@ from sqlalchemy.orm import aliased
 
 from db.conditions import gone
 from db.models import Decision, Feature, Prediction, SplitBlock, Tile, TileEvent
+from maploop.review.approval import OUTCOMES, is_still_approved
 from maploop.review.undo_truth import TAKEN_BACK
-
-_OUTCOMES = ("approve", "return")
 
 
 @dataclass(frozen=True)
@@ -122,11 +121,12 @@ def differing_tiles(connection: Connection) -> Iterator[Difference]:
 
     last = newest("last_act")
     finish = newest("last_finish", TileEvent.act == "complete")
-    check = newest("last_check", TileEvent.act.in_(_OUTCOMES))
+    check = newest("last_check", TileEvent.act.in_(OUTCOMES))
     undone = newest("last_undone", TileEvent.act == "reopen", TileEvent.comment == TAKEN_BACK)
     act, finished, checked = (aliased(TileEvent, name=name) for name in ("act", "finished", "checked"))
+    still_approved = act.import_id.is_(None) & is_still_approved(checked, until=act)
     status = case(
-        (act.act == "complete", case((_still_approved(act, checked), "approved"), else_="complete")),
+        (act.act == "complete", case((still_approved, "approved"), else_="complete")),
         (act.act == "approve", "approved"),
         (act.act == "return", "returned"),
         else_="open",
@@ -148,26 +148,6 @@ def differing_tiles(connection: Connection) -> Iterator[Difference]:
     )
     for row in _rows(connection, query):
         yield from _differences("tile", f"{row['z']}/{row['x']}/{row['y']}", row, tuple(expected))
-
-
-def _still_approved(act: Any, checked: Any) -> ColumnElement[bool]:
-    """Whether a tile that was finished again has nothing changed since its approval: as `review.outbox` decides it."""
-    after = case(
-        (checked.after_decision.is_not(None), Decision.seq > checked.after_decision),
-        else_=Decision.stored_at >= checked.stored_at,  # from before Maploop noted which decision was the last
-    )
-    until = case(
-        (act.after_decision.is_not(None), Decision.seq <= act.after_decision),
-        else_=Decision.stored_at <= act.stored_at,
-    )
-    changed = exists().where(
-        Decision.tile_id == act.tile_id,
-        Decision.audit_id.is_(None),
-        after,
-        until,
-        or_(Decision.verdict != "reject", Decision.previous_id.is_not(None)),
-    )
-    return and_(act.import_id.is_(None), checked.act == "approve", ~changed)
 
 
 def differing_splits(connection: Connection) -> Iterator[Difference]:

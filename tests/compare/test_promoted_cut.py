@@ -1,18 +1,21 @@
 """A model is held to the gate, promoted and used with the score cut that was chosen for it on validation tiles."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import shapely
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
+from db.conditions import undecided
 from db.models import Feature, TileFeature
 from maploop.cli import run
 from maploop.compare.promotion import Trial, go_back, promote, promotions, try_candidate
 from maploop.database import Database
-from tests.builders import a_decision, a_person, a_prediction, a_project, a_tile, shape_on
+from maploop.store.verify import verify_store
+from tests.builders import PlacedTile, a_decision, a_person, a_prediction, a_project, a_tile, complete_history, shape_on
 
 TESTS = 8
 
@@ -101,13 +104,8 @@ def test_what_is_promoted_carries_its_cut_and_keeps_it_whatever_validation_says_
     assert (back.model, back.score_cut) == ("noisy", cut)
 
 
-def test_predictions_of_the_current_model_below_its_cut_are_kept_but_not_shown(
-    detectors: Detectors, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    detectors.take_over("noisy")
-    with detectors.database.write() as connection:
-        tile = a_tile(connection, detectors.project, 70)
-    scored = {0: 0.9, 5: 0.3, 7: None}
+def a_file(folder: Path, model: str, tile: PlacedTile, scored: Mapping[int, float | None]) -> Path:
+    """A file of predictions on one tile: places on it, and the score of each."""
     features = [
         {
             "type": "Feature",
@@ -116,15 +114,51 @@ def test_predictions_of_the_current_model_below_its_cut_are_kept_but_not_shown(
         }
         for place, score in scored.items()
     ]
+    path = folder / f"{model}.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def shown_on(connection: Connection, tile: PlacedTile) -> int:
+    """Count the undecided features that are shown on a tile."""
+    return connection.execute(
+        select(func.count())
+        .select_from(Feature)
+        .join(TileFeature, TileFeature.feature_id == Feature.id)
+        .where(TileFeature.tile_id == tile.id, undecided())
+    ).scalar_one()
+
+
+def test_predictions_of_the_current_model_below_its_cut_are_kept_but_not_shown(
+    detectors: Detectors, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detectors.take_over("noisy")
+    with detectors.database.write() as connection:
+        tile = a_tile(connection, detectors.project, 70)
     for model, shown in (("noisy", 2), ("plain", 3)):
-        path = tmp_path / f"{model}.geojson"
-        path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        path = a_file(tmp_path, model, tile, {0: 0.9, 5: 0.3, 7: None})
         command = ["import", "predictions", "Town", str(path), "--model", model, "--json", "--db", database_url]
         assert run(command) == 0
         assert json.loads(capsys.readouterr().out)["below_cut"] == 3 - shown
         with detectors.database.read() as connection:
-            open_ones = select(func.count()).select_from(Feature).where(
-                Feature.verdict.is_(None), Feature.withdrawn.is_(False)
-            )  # fmt: skip
-            on_tile = select(TileFeature.feature_id).where(TileFeature.tile_id == tile.id)
-            assert connection.execute(open_ones.where(Feature.id.in_(on_tile))).scalar_one() == shown
+            assert shown_on(connection, tile) == shown
+
+
+def test_what_lies_below_the_cut_is_right_to_verify_and_stays_hidden_when_a_later_file_is_taken_back(
+    detectors: Detectors, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with detectors.database.write() as connection:
+        tile = a_tile(connection, detectors.project, 70)
+        complete_history(connection, detectors.project)
+    detectors.take_over("noisy")
+    for model in ("noisy", "plain"):
+        path = a_file(tmp_path, model, tile, {0: 0.9, 5: 0.3})
+        assert run(["import", "predictions", "Town", str(path), "--model", model, "--json", "--db", database_url]) == 0
+        imported = json.loads(capsys.readouterr().out)["import"]
+        assert verify_store(detectors.database).problems == []
+    with detectors.database.read() as connection:
+        assert shown_on(connection, tile) == 2
+    assert run(["import", "undo", "Town", imported, "--yes", "--db", database_url]) == 0
+    with detectors.database.read() as connection:
+        assert shown_on(connection, tile) == 1
+    assert verify_store(detectors.database).problems == []

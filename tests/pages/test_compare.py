@@ -183,7 +183,8 @@ def test_score_cuts_and_blind_tiles_can_be_chosen_on_the_page(town: Town) -> Non
             a_tile(connection, town.project, column, split="test")
     app = page(town.project)
     assert "0 of 12 tiles are blind" in told(app)
-    app.checkbox(key="cut_scores").check().run()
+    assert app.checkbox(key="cut_scores").value
+    app.checkbox(key="cut_scores").uncheck().run()
     assert not app.exception
     app.number_input(key="blind").set_value(2)
     app.button(key="make_blind").click().run()
