@@ -68,7 +68,20 @@ def install(connection: Connection, tables: Sequence[str] = ()) -> None:
         on = re.search(r'\bON "?(\w+)"?', statement)
         table = on[1] if on is not None else ""
         if table in tables if tables else not table or table in there:
-            connection.exec_driver_sql(statement if is_sqlite else statement.replace("%", "%%"))
+            _send(connection, statement)
+
+
+def make_append_only(connection: Connection, tables: Sequence[str]) -> None:
+    """Put up the triggers that refuse to change or remove rows of new tables."""
+    script = _template(f"append_only.{connection.dialect.name}")
+    for table in tables:
+        for statement in script.format(table=table).split("\n\n"):
+            _send(connection, statement)
+
+
+def _send(connection: Connection, statement: str) -> None:
+    """Send a statement as it stands: psycopg alone reads a percent sign as its own."""
+    connection.exec_driver_sql(statement if connection.dialect.name == "sqlite" else statement.replace("%", "%%"))
 
 
 def missing(connection: Connection) -> list[str]:

@@ -35,7 +35,7 @@ _PREDICTION = sa.table(
 
 @dataclass(frozen=True)
 class Said:
-    """What predictions say: how many they are, and the SHA-256 over all of their columns."""
+    """Digest of predictions: their number, and the SHA-256 over all of their columns."""
 
     count: int
     digest: str

@@ -5,8 +5,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from alembic import command
 from shapely.geometry import Point
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, MetaData, insert
 
 from db.engine import Database, connect
 from db.models import (
@@ -24,8 +25,19 @@ from db.models import (
     TileEvent,
 )
 from db.types import utc_now
+from db.upgrade import alembic_config
 from tests.conftest import DATABASES
 from tests.postgresql import Cluster
+
+
+def at_revision(database: Database, revision: str) -> MetaData:
+    """Bring a blank database to an older schema -> its tables, as they were then."""
+    config, tables = alembic_config(), MetaData()
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        tables.reflect(connection)
+    return tables
 
 
 @pytest.fixture(params=DATABASES)

@@ -1,15 +1,15 @@
 """A database with decisions from before there were rules keeps them, and their protection."""
 
 import pytest
-from alembic import command
 from shapely.geometry import Point
-from sqlalchemy import MetaData, Table, insert, inspect, text
+from sqlalchemy import Table, insert, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from db.chain import find_break, head_of
 from db.engine import Database
 from db.types import utc_now
-from db.upgrade import alembic_config, upgrade
+from db.upgrade import upgrade
+from tests.db.conftest import at_revision
 
 BEFORE = "0001"
 
@@ -17,13 +17,8 @@ BEFORE = "0001"
 @pytest.fixture
 def old(blank: Database) -> Database:
     """The first schema, with a decision."""
-    config = alembic_config()
+    tables = at_revision(blank, BEFORE)
     with blank.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, BEFORE)
-    with blank.write() as connection:
-        tables = MetaData()
-        tables.reflect(connection)
         point = bytes(Point(32.5, 0.35).wkb)
 
         def add(to: str, /, **values: object) -> None:

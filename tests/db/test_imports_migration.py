@@ -1,24 +1,19 @@
 """A database from before imports were recorded keeps its files of predictions, as imports that can be taken back."""
 
-from alembic import command
 from shapely.geometry import Point
-from sqlalchemy import MetaData, Table, insert, text
+from sqlalchemy import Table, insert, text
 
 from db.engine import Database
 from db.types import utc_now
-from db.upgrade import alembic_config, upgrade
+from db.upgrade import upgrade
+from tests.db.conftest import at_revision
 
 BEFORE = "0005"
 
 
 def test_files_of_predictions_from_before_are_imports_that_cover_their_tiles(blank: Database) -> None:
-    config = alembic_config()
+    tables = at_revision(blank, BEFORE)
     with blank.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, BEFORE)
-    with blank.write() as connection:
-        tables = MetaData()
-        tables.reflect(connection)
         point, now = bytes(Point(32.5, 0.35).wkb), utc_now()
 
         def add(to: str, /, **values: object) -> None:

@@ -1,27 +1,22 @@
 """A database from before there were records gets them for what it holds, and verify finds it whole."""
 
-from alembic import command
 from shapely.geometry import box
-from sqlalchemy import MetaData, Table, insert, text
+from sqlalchemy import Table, insert, text
 
 from db.engine import Database
 from db.types import utc_now
-from db.upgrade import alembic_config, upgrade
+from db.upgrade import upgrade
 from maploop.imagery.tilemath import Tile
 from maploop.store.verify import verify_store
+from tests.db.conftest import at_revision
 
 BEFORE = "0005"
 TILE = Tile(19, 306_000, 261_000)
 
 
 def test_predictions_of_old_are_recorded_and_it_is_known_which_run_withdrew_them(blank: Database) -> None:
-    config = alembic_config()
+    tables = at_revision(blank, BEFORE)
     with blank.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, BEFORE)
-    with blank.write() as connection:
-        tables = MetaData()
-        tables.reflect(connection)
         west, south, east, north = TILE.bounds
         outline = bytes(box(*(west + (east - west) / 4, south + (north - south) / 4, east, north)).wkb)
         now = utc_now()

@@ -1,22 +1,17 @@
 """Imagery from before there was a right to leave: that which must not train stays here."""
 
-from alembic import command
-from sqlalchemy import MetaData, insert, select
+from sqlalchemy import insert, select
 
 from db.engine import Database
 from db.models import Imagery, Tile
 from db.types import utc_now
-from db.upgrade import alembic_config, upgrade
+from db.upgrade import upgrade
+from tests.db.conftest import at_revision
 
 
 def test_imagery_of_an_older_database_that_must_not_train_stays_here(blank: Database) -> None:
-    config = alembic_config()
+    tables = at_revision(blank, "0004")
     with blank.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0004")
-    with blank.write() as connection:
-        tables = MetaData()
-        tables.reflect(connection)
         now = utc_now()
         project = {"id": 1, "name": "Town", "zoom": 19, "tile_size": 512, "seed": "s", "settings": {}}
         connection.execute(insert(tables.tables["project"]).values(created_at=now, **project))

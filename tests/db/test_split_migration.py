@@ -1,28 +1,23 @@
 """Tiles of a project from before split blocks were kept stay on their side; blocks to come are balanced."""
 
-from alembic import command
-from sqlalchemy import MetaData, func, insert, select, text
+from sqlalchemy import func, insert, select, text
 
 from db.engine import Database
 from db.models import Tile as TileRow
 from db.types import utc_now
-from db.upgrade import alembic_config, upgrade
+from db.upgrade import upgrade
 from maploop.imagery.tilemath import Tile
 from maploop.imagery.tiles import ensure_tiles
 from maploop.project import load_project
+from tests.db.conftest import at_revision
 
 BEFORE = "0004"
 
 
 def test_tiles_from_before_stay_on_their_side_and_blocks_to_come_are_balanced(blank: Database) -> None:
     """At first a hash decided each block of 4 x 4 tiles: here all of them are for training."""
-    config = alembic_config()
+    tables = at_revision(blank, BEFORE)
     with blank.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, BEFORE)
-    with blank.write() as connection:
-        tables = MetaData()
-        tables.reflect(connection)
         settings = {"block_zoom_offset": 2, "test_share": 0.2, "validation_share": 0.1}
         for number, name in enumerate(("Old", "Bare"), start=1):
             row = {"id": number, "name": name, "zoom": 19, "tile_size": 512, "seed": "s", "settings": settings}

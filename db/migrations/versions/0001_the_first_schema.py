@@ -1,10 +1,11 @@
 """The first schema"""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
+
+from db import guards
 
 revision: str = "0001"
 down_revision: str | None = None
@@ -12,7 +13,6 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-SQL = Path(__file__).parents[2] / "sql"
 APPEND_ONLY = ("prediction", "decision", "tile_event")
 
 
@@ -366,9 +366,4 @@ def upgrade() -> None:  # noqa: PLR0915  one table after another
         batch_op.create_index(batch_op.f("ix_decision_tile_id"), ["tile_id"], unique=False)
 
     connection = op.get_bind()
-    script = (SQL / f"append_only.{connection.dialect.name}.sql").read_text(encoding="utf-8")
-    for table in APPEND_ONLY:
-        for statement in script.replace("{table}", table).split("\n\n"):
-            connection.exec_driver_sql(
-                statement.replace("%", "%%") if connection.dialect.name == "postgresql" else statement
-            )
+    guards.make_append_only(connection, APPEND_ONLY)

@@ -1,10 +1,11 @@
 """Evaluations, promotions, and rules that accept predictions unseen"""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
+
+from db import guards
 
 revision: str = "0004"
 down_revision: str | None = "0003"
@@ -12,7 +13,6 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-SQL = Path(__file__).parents[2] / "sql"
 APPEND_ONLY = ("evaluation", "promotion")
 
 
@@ -111,9 +111,4 @@ def upgrade() -> None:
     given = sa.text("rule_id IS NOT NULL")
     op.create_index("ix_decision_rule_id", "decision", ["rule_id"], sqlite_where=given, postgresql_where=given)
 
-    script = (SQL / f"append_only.{connection.dialect.name}.sql").read_text(encoding="utf-8")
-    for table in APPEND_ONLY:
-        for statement in script.replace("{table}", table).split("\n\n"):
-            connection.exec_driver_sql(
-                statement.replace("%", "%%") if connection.dialect.name == "postgresql" else statement
-            )
+    guards.make_append_only(connection, APPEND_ONLY)

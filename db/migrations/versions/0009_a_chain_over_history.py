@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +15,6 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-SQL = Path(__file__).parents[2] / "sql"
 
 
 def upgrade() -> None:
@@ -47,9 +45,7 @@ def upgrade() -> None:
         )
     )
     chain.link_all(connection)
-    script = (SQL / f"append_only.{connection.dialect.name}.sql").read_text(encoding="utf-8")
-    for statement in script.replace("{table}", "chain_link").split("\n\n"):
-        connection.exec_driver_sql(statement if is_sqlite(connection) else statement.replace("%", "%%"))
+    guards.make_append_only(connection, ("chain_link",))
     guards.install(connection)
 
 

@@ -47,9 +47,7 @@ def upgrade() -> None:
     connection.exec_driver_sql((SQL / "withdrawn_of_old.sql").read_text(encoding="utf-8"))
     _record_what_is_there(connection)
     guards.install(connection, ("record",))
-    script = (SQL / f"append_only.{connection.dialect.name}.sql").read_text(encoding="utf-8")
-    for statement in script.replace("{table}", "record").split("\n\n"):
-        connection.exec_driver_sql(statement if connection.dialect.name == "sqlite" else statement.replace("%", "%%"))
+    guards.make_append_only(connection, ("record",))
 
 
 def _record_what_is_there(connection: sa.Connection) -> None:
