@@ -248,7 +248,7 @@ def _interval_note(comparison: Comparison) -> str:
 
 
 def cut_notes(comparison: Comparison) -> Iterator[str]:
-    """Which models count from a score on only, a sentence each."""
+    """Name the models of which only predictions from a score on count, a sentence each."""
     for each in comparison.contenders:
         if each.score_cut is not None:
             yield f"Of {each.name} only predictions with a score of {each.score_cut:g} or more count."

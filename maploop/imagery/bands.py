@@ -90,7 +90,7 @@ def _named_bands(dataset: Any) -> tuple[int, ...] | None:
 
 
 def are_bands_guessed(dataset: Any) -> bool:
-    """Whether nothing in a raster of three bands or more says which are red, green and blue."""
+    """Tell whether a raster has three bands or more and does not say which are red, green and blue."""
     kinds = list(dataset.colorinterp)
     named = _named_bands(dataset) is not None or kinds[0] == ColorInterp.palette
     rgb = {ColorInterp.red, ColorInterp.green, ColorInterp.blue} <= set(kinds)

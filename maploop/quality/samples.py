@@ -16,7 +16,7 @@ FINISHED = ("complete", "approved")
 
 
 def finished_since(seq: SQLColumnExpression[Any], moment: SQLColumnExpression[Any]) -> ColumnElement[bool]:
-    """Whether a tile was finished after an act on a tile (by `seq`); where that is not known, after a moment."""
+    """Build the condition that a tile was finished after an act on a tile (`seq`); where unknown, after a moment."""
     later = exists().where(TileEvent.tile_id == Tile.id, TileEvent.act == "complete", TileEvent.seq > seq)
     return case((seq.is_not(None), later), else_=Tile.finished_at > moment)
 

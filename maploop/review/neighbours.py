@@ -69,7 +69,7 @@ def reopen_neighbours(connection: Connection, desk: Desk, change: Change, *, is_
 
 
 def changes(tile: BaseGeometry, before: Standing | None, after: Standing) -> bool:
-    """Whether a tile (its outline, EPSG:4326) holds other annotations after a decision than before it."""
+    """Tell whether a decision changes the annotations of a tile, given by its outline in EPSG:4326."""
     if after.verdict is None:
         return True
     earlier, later = _part(tile, before), _part(tile, after)

@@ -7,7 +7,7 @@ from shapely.geometry.base import BaseGeometry
 
 @dataclass(frozen=True)
 class Standing:
-    """What holds for a feature: the verdict (none: undecided), class, geometry and the decision that says so."""
+    """Verdict (None: undecided), class, geometry (EPSG:4326) and deciding decision of a feature."""
 
     verdict: str | None
     class_id: int

@@ -186,7 +186,7 @@ def _decisions(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _predictions(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
-    """What models said."""
+    """Select predictions by id, with class and outline (WKB, EPSG:4326)."""
     found: dict[int, Any] = {}
     for some in in_lists(ids):
         for row in connection.execute(

@@ -1,4 +1,4 @@
-"""Which tiles features are listed on, held against where their outlines lie, some thousand features at a time."""
+"""Compares the tiles that features are listed on with those that their outlines touch, in parts of 2,000 features."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -153,7 +153,7 @@ def _listed(connection: Connection, ids: NDArray[np.int64]) -> Pairs:
 
 
 def _without(pairs: Pairs, others: Pairs) -> Pairs:
-    """Those of the pairs that are not among the others."""
+    """Select the pairs, rows of shape (n, 2), that are not among the others."""
     width = int(max(pairs[:, 1].max(initial=0), others[:, 1].max(initial=0))) + 1
     return pairs[~np.isin(pairs[:, 0] * width + pairs[:, 1], others[:, 0] * width + others[:, 1])]
 
@@ -175,7 +175,7 @@ def _addresses(connection: Connection, tile_ids: set[int]) -> dict[int, str]:
 def _withdrawn(
     connection: Connection, known: _Tiles, rows: Sequence[Any], outlines: Geometries, listed: Pairs
 ) -> Iterator[Difference]:
-    """Features withdrawn by a run that has not looked at their ground."""
+    """Find features that were withdrawn by a run that did not cover them."""
     places = [place for place, row in enumerate(rows) if row.withdrawn and row.withdrawn_by is not None]
     if not places:
         return

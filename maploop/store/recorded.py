@@ -1,4 +1,4 @@
-"""Predictions and undone imports held against their records, a record at a time."""
+"""Compares predictions and undone imports with their records, one record at a time."""
 
 from collections.abc import Iterator
 

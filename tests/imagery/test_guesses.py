@@ -1,4 +1,4 @@
-"""What a GeoTIFF does not say: fill values, and which bands are red, green and blue; guessed aloud, or asked about."""
+"""Undeclared properties of GeoTIFFs: fill values, and the order of bands, are guessed aloud or asked about."""
 
 from collections.abc import Callable
 from pathlib import Path

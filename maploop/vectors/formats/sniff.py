@@ -142,7 +142,7 @@ def sniff(path: Path) -> FileKind:
 
 
 def is_foreign_xml(path: Path) -> bool:
-    """Whether a file is XML of none of the formats read here, such as the metadata that ArcGIS lays beside a file."""
+    """Tell XML of a format that is not read here, such as the metadata that ArcGIS lays beside a file."""
     with path.open("rb") as file:
         return path.suffix.lower() == ".xml" and _by_content(file.read(4096), ".xml") is None
 
